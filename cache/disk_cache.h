@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// DiskCache: a directory of entries, DIR/v1/obj/<2 hex>/<62 hex>.rmsk. One class serves both the
+// writable layer and a bundle, because a bundle is a cache directory that is only read. Safe from
+// many threads and processes; every failure leaves the directory whole.
+#ifndef RMSJIT_DISK_CACHE_H_
+#define RMSJIT_DISK_CACHE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cache/cache_key.h"
+#include "cache/entry_format.h"
+#include "rmsjit/status.h"
+
+namespace rmsjit {
+
+// What a look-up found. A miss is not an error; its reason is for logs and counters.
+struct Lookup {
+  enum class Kind {
+    kHit,
+    kMiss,        // no such file
+    kDamaged,     // fails the read rules; removed when the layer is writable
+    kUnreadable,  // a transient error (EIO, EMFILE, ESTALE ...): never removed
+  };
+  Kind kind = Kind::kMiss;
+  Entry entry;         // kHit only
+  std::string reason;  // empty for a plain miss
+};
+
+struct EntryListing {
+  std::string digest_hex;  // from the file name
+  int64_t bytes = 0;
+  int64_t modified_s = 0;  // last use, approximately (mtime is refreshed on a hit)
+  Lookup lookup;           // kHit, kDamaged or kUnreadable
+};
+
+struct PruneResult {
+  int64_t entries_before = 0, bytes_before = 0;
+  int64_t entries_removed = 0, bytes_removed = 0;
+  int64_t stale_temporaries_removed = 0;
+};
+
+// Held while this process compiles a key, so that others wait instead of compiling too. It only
+// saves work: correctness never depends on it. Released by the destructor.
+class KeyLock {
+ public:
+  KeyLock() = default;
+  KeyLock(KeyLock&&) noexcept;
+  KeyLock& operator=(KeyLock&&) noexcept;
+  ~KeyLock();
+  bool held() const { return fd_ >= 0; }
+  bool waited() const { return waited_; }  // somebody else held it first
+
+ private:
+  friend class DiskCache;
+  int fd_ = -1;
+  int64_t offset_ = 0;
+  bool waited_ = false;
+};
+
+class DiskCache {
+ public:
+  enum class Mode { kReadWrite, kReadOnly };
+  enum class Share { kPrivate, kGroup };  // kGroup: an explicit choice to trust the group
+
+  // kReadWrite creates DIR (0700), v1 and CACHEDIR.TAG as needed and checks who owns v1; kReadOnly
+  // creates nothing, takes no lock and touches nothing.
+  // Errors: kIo, kNotFound (kReadOnly, no v1), kUntrusted.
+  static Result<std::unique_ptr<DiskCache>> open(const std::string& directory, Mode mode,
+                                                 Share share = Share::kPrivate);
+  ~DiskCache();
+  DiskCache(const DiskCache&) = delete;
+  DiskCache& operator=(const DiskCache&) = delete;
+
+  const std::string& directory() const { return directory_; }
+  Mode mode() const { return mode_; }
+
+  // Reads, verifies every byte and compares the stored key text with the one asked for.
+  Lookup get(const CacheKey& key);
+  // Publishes without replacing: the first writer wins, and losing is success. Damage found at the
+  // name is replaced. Errors: kIo. Requires kReadWrite.
+  Status put(const Entry& entry);
+  // put() that replaces an intact entry too (build --refresh).
+  Status replace(const Entry& entry);
+  // Waits up to wait_ms for the key; an unheld lock (time-out, no locks here) is a normal answer.
+  KeyLock lock(const Digest& digest, int wait_ms);
+
+  // Every entry file, sorted by digest. With `verify`, each is read and checked.
+  Result<std::vector<EntryListing>> list(bool verify);
+  // Removes least recently used entries until at most max_bytes remain, keeping entries younger
+  // than min_age_s, and sweeps temporaries older than an hour. One pruner at a time.
+  Result<PruneResult> prune(int64_t max_bytes, int64_t min_age_s, bool dry_run);
+  // Removes every entry and temporary, nothing else.
+  Result<PruneResult> clear(bool dry_run);
+  // Removes one entry. kNotFound if it is not there.
+  Status remove(const Digest& digest);
+
+ private:
+  DiskCache() = default;
+  std::string directory_;
+  Mode mode_ = Mode::kReadOnly;
+  struct State;  // descriptors of v1, obj, tmp and the lock file
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace rmsjit
+
+#endif  // RMSJIT_DISK_CACHE_H_

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// KernelStore: one KernelId to verified image bytes, the part of prepare that needs no GPU: bundles
+// in order, then the local disk, then one compile. The embedded runtime, precompile and
+// `rmsnorm-aot build` all go through acquire(). Thread-safe; one compile for one key in a process,
+// and other keys do not wait for it.
+#ifndef RMSJIT_KERNEL_STORE_H_
+#define RMSJIT_KERNEL_STORE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "cache/disk_cache.h"
+#include "rmsjit/status.h"
+#include "runtime/compiler.h"
+#include "runtime/kernel_key.h"
+
+namespace rmsjit {
+
+enum class Origin { kCompiled, kCache, kBundle };
+const char* origin_name(Origin origin);  // "compiled", "cache", "bundle"
+
+enum class JitMode { kOn, kWarn, kOff };
+
+struct Counters {
+  std::atomic<uint64_t> memory_hits{0}, bundle_hits{0}, disk_hits{0}, compiles{0},
+      compile_failures{0}, waits{0}, damaged{0}, refused{0}, write_failures{0}, read_failures{0},
+      loaded_kernels{0};
+};
+
+enum class LogLevel { kDebug, kInfo, kWarning };
+
+struct StoreOptions {
+  std::string cache_dir;                  // empty: nothing on disk
+  std::vector<std::string> bundle_paths;  // in order
+  JitMode jit = JitMode::kOn;
+  bool refresh = false;  // compile and replace even on a hit (build --refresh)
+  int lock_wait_ms = 20000;
+  int64_t cache_max_bytes = int64_t{256} << 20;
+  std::function<void(LogLevel, const std::string&)> log;  // may be empty
+  std::function<void(const KernelId&, const std::string& reason, double compile_ms)> on_compile;
+};
+
+struct Acquired {
+  Entry entry;
+  Origin origin = Origin::kCompiled;
+  double compile_ms = 0;  // kCompiled only
+};
+
+class KernelStore {
+ public:
+  // Opens nothing until the first acquire(). `compiler` may be null when jit is kOff.
+  KernelStore(StoreOptions options, std::unique_ptr<Compiler> compiler);
+  ~KernelStore();
+
+  // loadable_majors: CUDA majors whose images will load, highest first ({13, 12} for a driver of
+  // CUDA 13); the compiler's own major is used for a compile. Empty: the compiler's major, or
+  // {13, 12} with no compiler.
+  // Errors: kJitDisabled naming the key and every place searched; those of Compiler::compile. Cache
+  // trouble is never an error: it is logged once, counted, and the compile serves.
+  Result<Acquired> acquire(const KernelId& id, const std::vector<int>& loadable_majors);
+
+  Counters& counters() { return counters_; }
+  const StoreOptions& options() const { return options_; }
+  Compiler* compiler() { return compiler_.get(); }
+
+ private:
+  struct State;
+  StoreOptions options_;
+  std::unique_ptr<Compiler> compiler_;
+  Counters counters_;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace rmsjit
+
+#endif  // RMSJIT_KERNEL_STORE_H_

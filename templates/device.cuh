@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every PTX instruction and built-in that the kernel uses, and nothing that decides arithmetic.
+// The CPU emulator replaces this one file (tests/emulate/device_host.h defines the same guard and
+// the same names), so the rest of the template has no #ifdef. Includes nothing.
+#ifndef RMSJIT_DEVICE_CUH
+#define RMSJIT_DEVICE_CUH
+
+#define RMSJIT_DEVICE __device__ __forceinline__
+
+namespace rmsjit {
+
+using u16 = unsigned short;
+using u32 = unsigned int;
+using u64 = unsigned long long;
+using i64 = long long;
+
+// N words of 32 bits moved by one instruction: N is 1, 2 or 4, the address a multiple of 4N bytes.
+template <int N>
+struct alignas(4 * N) Words {
+  u32 w[N];
+};
+
+// How a global load may travel. kCoherent: written by the kernel before under PDL, or about to be
+// overwritten in place. kReadOnly: nothing writes it while this kernel runs.
+enum class Load { kCoherent, kReadOnly };
+
+// --- where this thread is ---
+RMSJIT_DEVICE u32 thread_x() { return threadIdx.x; }
+RMSJIT_DEVICE u32 thread_y() { return threadIdx.y; }
+RMSJIT_DEVICE u32 block_x() { return blockIdx.x; }
+RMSJIT_DEVICE u32 rows_per_block() { return blockDim.y; }
+
+// --- global memory ---
+template <Load kLoad>
+RMSJIT_DEVICE Words<4> load_words(const Words<4>* p) {
+  Words<4> v;
+  if constexpr (kLoad == Load::kReadOnly) {
+    asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
+                 : "l"(p));
+  } else {
+    asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
+                 : "l"(p)
+                 : "memory");
+  }
+  return v;
+}
+
+template <Load kLoad>
+RMSJIT_DEVICE u32 load_u16(const u16* p) {
+  u16 v;
+  if constexpr (kLoad == Load::kReadOnly) {
+    asm volatile("ld.global.nc.u16 %0, [%1];" : "=h"(v) : "l"(p));
+  } else {
+    asm volatile("ld.global.u16 %0, [%1];" : "=h"(v) : "l"(p) : "memory");
+  }
+  return v;
+}
+
+template <Load kLoad>
+RMSJIT_DEVICE u32 load_u32(const u32* p) {
+  u32 v;
+  if constexpr (kLoad == Load::kReadOnly) {
+    asm volatile("ld.global.nc.u32 %0, [%1];" : "=r"(v) : "l"(p));
+  } else {
+    asm volatile("ld.global.u32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
+  }
+  return v;
+}
+
+RMSJIT_DEVICE void store_words(Words<4>* p, const Words<4>& v) {
+  asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(p), "r"(v.w[0]), "r"(v.w[1]),
+               "r"(v.w[2]), "r"(v.w[3])
+               : "memory");
+}
+RMSJIT_DEVICE void store_words(Words<2>* p, const Words<2>& v) {
+  asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(p), "r"(v.w[0]), "r"(v.w[1]) : "memory");
+}
+RMSJIT_DEVICE void store_u16(u16* p, u32 v) {
+  asm volatile("st.global.u16 [%0], %1;" ::"l"(p), "h"(static_cast<u16>(v)) : "memory");
+}
+RMSJIT_DEVICE void store_u32(u32* p, u32 v) {
+  asm volatile("st.global.u32 [%0], %1;" ::"l"(p), "r"(v) : "memory");
+}
+
+// --- conversions: to nearest even; a NaN becomes the canonical NaN of the type ---
+RMSJIT_DEVICE float float_from_bits(u32 bits) { return __uint_as_float(bits); }
+RMSJIT_DEVICE u32 bits_from_float(float v) { return __float_as_uint(v); }
+RMSJIT_DEVICE float float_from_f16(u32 bits) {
+  float v;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(v) : "h"(static_cast<u16>(bits)));
+  return v;
+}
+RMSJIT_DEVICE u32 bf16x2_from_floats(float low, float high) {
+  u32 v;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(v) : "f"(high), "f"(low));
+  return v;
+}
+RMSJIT_DEVICE u32 f16x2_from_floats(float low, float high) {
+  u32 v;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(v) : "f"(high), "f"(low));
+  return v;
+}
+
+// --- arithmetic that has to be one instruction ---
+RMSJIT_DEVICE float fused_multiply_add(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+RMSJIT_DEVICE float rsqrt_fast(float v) {
+  float r;
+  asm("rsqrt.approx.f32 %0, %1;" : "=f"(r) : "f"(v));
+  return r;
+}
+RMSJIT_DEVICE float rsqrt_exact(float v) { return __frsqrt_rn(v); }
+
+// --- warp and block; every thread of the block calls these, from the same place ---
+RMSJIT_DEVICE float shuffle_xor(float v, int lane_mask) {
+  return __shfl_xor_sync(0xffffffffu, v, lane_mask);
+}
+RMSJIT_DEVICE void block_barrier() { __syncthreads(); }
+RMSJIT_DEVICE float shared_load(const float* cell) { return *cell; }
+RMSJIT_DEVICE void shared_store(float* cell, float v) { *cell = v; }
+
+// --- programmatic dependent launch (sm_90 and newer) ---
+RMSJIT_DEVICE void pdl_wait() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
+RMSJIT_DEVICE void pdl_trigger() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+
+}  // namespace rmsjit
+
+#endif  // RMSJIT_DEVICE_CUH

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// render_spec: the text of spec.cuh, the header that specialises the template. Everything that can
+// change the generated code is in this text, so the text is a field of the cache key.
+#ifndef RMSJIT_RENDER_SPEC_H_
+#define RMSJIT_RENDER_SPEC_H_
+
+#include <string>
+
+#include "rmsjit/spec.h"
+#include "rmsjit/target.h"
+
+namespace rmsjit {
+
+// The launch shape that the kernel is compiled for; chosen by runtime/launch_plan.cc alone. No
+// choice here changes a bit of the result (DESIGN: the fixed sum).
+struct Tuning {
+  // Threads a row: a power of two, or any multiple of 32 that is at least ceil(hidden / 8).
+  int threads_per_row = 0;
+  // blockDim.y may be any value from min_rows_per_block() to this; threads x rows <= 1024.
+  int max_rows_per_block = 1;
+  // kRegisters: one read of the row. kReread: a second read (of L2) instead of registers.
+  enum class Staging { kRegisters, kReread };
+  Staging staging = Staging::kRegisters;
+  // Weight loaded before the sum (hides its latency), or after it (fewer registers).
+  bool weight_early = true;
+
+  // Rows that fill whole warps.
+  int min_rows_per_block() const { return threads_per_row < 32 ? 32 / threads_per_row : 1; }
+  friend bool operator==(const Tuning&, const Tuning&) = default;
+};
+
+// "threads=256,rows=1,staging=registers,weight=early": for tables, metadata and messages.
+std::string tuning_text(const Tuning& tuning);
+
+// Requires: spec is canonical for target, tuning is valid for spec. The same arguments always give
+// the same text.
+std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target& target);
+
+}  // namespace rmsjit
+
+#endif  // RMSJIT_RENDER_SPEC_H_

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// RmsNormParams: what differs from call to call, laid out once for the host and the device. No
+// functions and no includes: NVRTC reads this file too. A change here is a new kParamsAbi, which is
+// part of every key.
+#ifndef RMSJIT_RMSNORM_PARAMS_H_
+#define RMSJIT_RMSNORM_PARAMS_H_
+
+namespace rmsjit {
+
+constexpr int kParamsAbi = 1;
+
+// Strides in elements. Row r is token r / heads, head r % heads; heads is 1 for Layout::kRows.
+struct TensorStrides {
+  long long token;
+  long long head;
+};
+
+struct RmsNormParams {
+  const void* x;         // [tokens, heads, hidden]
+  const void* weight;    // [hidden], or null when weightless
+  const void* residual;  // [tokens, heads, hidden], or null
+  void* residual_out;    // may be residual itself, as the spec declares
+  void* y;               // may be x itself, as the spec declares
+  TensorStrides x_stride;
+  TensorStrides residual_stride;
+  TensorStrides residual_out_stride;
+  TensorStrides y_stride;
+  long long rows;  // tokens * heads, > 0
+  unsigned heads;
+  float eps;  // finite, >= 0
+};
+
+}  // namespace rmsjit
+
+#endif  // RMSJIT_RMSNORM_PARAMS_H_
