@@ -6,6 +6,7 @@
 #define RMSJIT_DEVICE_CUH
 
 #define RMSJIT_DEVICE __device__ __forceinline__
+#define RMSJIT_UNROLL _Pragma("unroll")
 
 namespace rmsjit {
 

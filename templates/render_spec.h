@@ -23,13 +23,15 @@ struct Tuning {
   Staging staging = Staging::kRegisters;
   // Weight loaded before the sum (hides its latency), or after it (fewer registers).
   bool weight_early = true;
+  // Leaves whose loads are in flight together before the first of them is used.
+  int load_chunk = 4;
 
   // Rows that fill whole warps.
   int min_rows_per_block() const { return threads_per_row < 32 ? 32 / threads_per_row : 1; }
   friend bool operator==(const Tuning&, const Tuning&) = default;
 };
 
-// "threads=256,rows=1,staging=registers,weight=early": for tables, metadata and messages.
+// "threads=256,rows=1,staging=registers,weight=early,chunk=4": for tables, metadata and messages.
 std::string tuning_text(const Tuning& tuning);
 
 // Requires: spec is canonical for target, tuning is valid for spec. The same arguments always give

@@ -2,8 +2,8 @@
 /* rmsjit: RMSNorm kernels compiled, cached and launched for exactly what the caller describes.
  *
  * Conventions
- *  1. Each call returns a rmsjit_status; RMSJIT_OK is 0. `error` may be NULL; otherwise it is filled
- *     on failure and left alone on success.
+ *  1. Each call returns a rmsjit_status; RMSJIT_OK is 0. `error` may be NULL; otherwise it is
+ * filled on failure and left alone on success.
  *  2. Structs that the caller fills begin with struct_size = sizeof(struct); zero is each other
  *     field's default. A smaller struct reads defaults for its tail; a larger one is accepted only
  *     if its tail is zero (RMSJIT_INVALID_ARGUMENT otherwise).
@@ -56,7 +56,8 @@ typedef struct rmsjit_error {
 typedef struct rmsjit_runtime rmsjit_runtime;
 typedef struct rmsjit_kernel rmsjit_kernel;
 
-/* --- the spec: numbers as in spec.h, 0 is the default ------------------------------------------ */
+/* --- the spec: numbers as in spec.h, 0 is the default ------------------------------------------
+ */
 enum { RMSJIT_ROWS = 0, RMSJIT_HEADS = 1 };
 enum {
   RMSJIT_DTYPE_DEFAULT = 0, /* bf16 for x, the same as x for the others */
@@ -101,7 +102,8 @@ RMSJIT_API rmsjit_status rmsjit_spec_parse(const char* text, rmsjit_spec* spec,
 RMSJIT_API rmsjit_status rmsjit_spec_text(const rmsjit_spec* spec, char* text, size_t capacity,
                                           size_t* length, rmsjit_error* error);
 
-/* --- the runtime ------------------------------------------------------------------------------- */
+/* --- the runtime -------------------------------------------------------------------------------
+ */
 enum { RMSJIT_JIT_DEFAULT = 0, RMSJIT_JIT_ON = 1, RMSJIT_JIT_WARN = 2, RMSJIT_JIT_OFF = 3 };
 enum { RMSJIT_COMPILE_DEFAULT = 0, RMSJIT_COMPILE_WORKER = 1, RMSJIT_COMPILE_INPROCESS = 2 };
 enum { RMSJIT_LOG_DEBUG = 0, RMSJIT_LOG_INFO = 1, RMSJIT_LOG_WARNING = 2 };
@@ -126,7 +128,7 @@ typedef struct rmsjit_options {
   int32_t compile_jobs;    /* compiles at the same time; default min(8, cores) */
   int32_t lock_wait_ms;    /* how long to wait for another process's compile; default 20000 */
   int32_t compile_timeout_ms; /* deadline of one compile in a worker; default 120000 */
-  rmsjit_log_callback log; /* silent when NULL, unless RMSJIT_LOG names a level (to stderr) */
+  rmsjit_log_callback log;    /* silent when NULL, unless RMSJIT_LOG names a level (to stderr) */
   void* log_user;
   rmsjit_compile_callback on_compile;
   void* on_compile_user;
@@ -151,8 +153,8 @@ typedef struct rmsjit_stats {
  * Errors: INVALID_ARGUMENT (an option or variable with a value that is not allowed). */
 RMSJIT_API rmsjit_status rmsjit_runtime_create(const rmsjit_options* options,
                                                rmsjit_runtime** runtime, rmsjit_error* error);
-/* Unloads every kernel and frees the runtime. The caller has destroyed the graphs that use them, and
- * no other thread is inside a call. NULL is allowed. */
+/* Unloads every kernel and frees the runtime. The caller has destroyed the graphs that use them,
+ * and no other thread is inside a call. NULL is allowed. */
 RMSJIT_API void rmsjit_runtime_close(rmsjit_runtime* runtime);
 /* After a context reset of `device`: forgets its kernels without touching the driver. Handles to
  * them must not be used again. */
@@ -210,7 +212,8 @@ typedef struct rmsjit_kernel_info {
 RMSJIT_API rmsjit_status rmsjit_kernel_info_get(const rmsjit_kernel* kernel,
                                                 rmsjit_kernel_info* info, rmsjit_error* error);
 
-/* --- launch ------------------------------------------------------------------------------------ */
+/* --- launch ------------------------------------------------------------------------------------
+ */
 /* Strides in elements, of 64 bits; the innermost stride is 1. Layout rows: [tokens, hidden], heads
  * and head strides are ignored. Layout heads: [tokens, heads, hidden]. A stride of a dimension of
  * extent <= 1 is ignored. In place: the output's pointer is NULL or the input's, and its strides
@@ -249,8 +252,10 @@ RMSJIT_API rmsjit_status rmsjit_launch(rmsjit_runtime* runtime, const rmsjit_spe
                                        int32_t device, const rmsjit_args* args, void* stream,
                                        rmsjit_error* error);
 
-/* --- models ------------------------------------------------------------------------------------ */
-/* Derives the key set of a Hugging Face config.json (its text, not its path) under an engine profile
+/* --- models ------------------------------------------------------------------------------------
+ */
+/* Derives the key set of a Hugging Face config.json (its text, not its path) under an engine
+ * profile
  * ("rmsjit", "flashinfer", "vllm_cuda", ...; NULL: "rmsjit"). tensor_parallel divides sharded
  * widths; 0 means 1. *json receives the text that `rmsnorm-aot keys --json` prints; free it with
  * rmsjit_free. Errors: INVALID_ARGUMENT, NOT_FOUND (unknown family or profile). */

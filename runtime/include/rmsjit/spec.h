@@ -36,11 +36,11 @@ enum class ConstantWeight : int32_t { kOff = 0, kOn = 1 };
 struct NormSpec {
   int64_t hidden = 0;  // elements a row, 1 .. kMaxHidden; any value, odd and prime included
   Layout layout = Layout::kRows;
-  DType x = DType::kDefault;                // activation: bf16, f16 or f32
-  DType weight = DType::kDefault;           // bf16, f16, f32 or none
-  DType y = DType::kDefault;                // output: bf16, f16 or f32
-  Residual residual = Residual::kNone;      // add: h = x + residual, stored to residual_out
-  DType residual_dtype = DType::kDefault;   // same as x, or f32
+  DType x = DType::kDefault;                    // activation: bf16, f16 or f32
+  DType weight = DType::kDefault;               // bf16, f16, f32 or none
+  DType y = DType::kDefault;                    // output: bf16, f16 or f32
+  Residual residual = Residual::kNone;          // add: h = x + residual, stored to residual_out
+  DType residual_dtype = DType::kDefault;       // same as x, or f32
   WeightForm weight_form = WeightForm::kPlain;  // one_plus: 1 + w, added in fp32 (Gemma)
   YPlacement y_placement = YPlacement::kOutOfPlace;  // in_place: y is x, of the same dtype
   ResidualPlacement residual_placement = ResidualPlacement::kInPlace;

@@ -239,7 +239,8 @@ inline Result<NormSpec> parse_spec(std::string_view text) {
     }
     const std::string_view name = part.substr(0, equals);
     for (size_t i = 0; i < seen_count; ++i) {
-      if (seen[i] == name) return bad("spec field " + quoted(name) + " is given twice: give it once");
+      if (seen[i] == name)
+        return bad("spec field " + quoted(name) + " is given twice: give it once");
     }
     RMSJIT_RETURN_IF_ERROR(set_spec_field(spec, name, part.substr(equals + 1)));
     seen[seen_count++] = name;
@@ -253,8 +254,8 @@ inline Result<NormSpec> parse_spec(std::string_view text) {
   for (const SpecField& field : kSpecFields) {
     const char* reason = spec_detail::void_reason(spec, field.name);
     if (reason != nullptr && field.get(spec) != field.get(NormSpec{})) {
-      return bad(std::string(field.name) + "=" + field.values[field.get(spec)] +
-                 " has no effect " + reason + ": leave it out");
+      return bad(std::string(field.name) + "=" + field.values[field.get(spec)] + " has no effect " +
+                 reason + ": leave it out");
     }
   }
   return spec;

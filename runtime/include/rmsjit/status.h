@@ -37,11 +37,11 @@ enum class StatusCode : int {
 
 inline const char* status_code_name(StatusCode code) {
   constexpr const char* kNames[] = {
-      "ok",           "invalid_argument", "unsupported",   "not_prepared",
-      "jit_disabled", "compile_failed",   "no_compiler",   "worker_failed",
-      "driver",       "no_driver",        "wrong_device",  "wrong_context",
-      "damaged",      "untrusted",        "not_found",     "io",
-      "timeout",      "too_many_keys",    "closed",        "internal"};
+      "ok",           "invalid_argument", "unsupported",  "not_prepared",
+      "jit_disabled", "compile_failed",   "no_compiler",  "worker_failed",
+      "driver",       "no_driver",        "wrong_device", "wrong_context",
+      "damaged",      "untrusted",        "not_found",    "io",
+      "timeout",      "too_many_keys",    "closed",       "internal"};
   const int i = static_cast<int>(code);
   return i >= 0 && i < static_cast<int>(sizeof kNames / sizeof kNames[0]) ? kNames[i] : "unknown";
 }
@@ -123,19 +123,19 @@ class [[nodiscard]] Result {
 
 }  // namespace rmsjit
 
-#define RMSJIT_RETURN_IF_ERROR(expression)                      \
-  do {                                                          \
-    ::rmsjit::Status rmsjit_status_ = (expression);             \
-    if (!rmsjit_status_.ok()) return rmsjit_status_;            \
+#define RMSJIT_RETURN_IF_ERROR(expression)           \
+  do {                                               \
+    ::rmsjit::Status rmsjit_status_ = (expression);  \
+    if (!rmsjit_status_.ok()) return rmsjit_status_; \
   } while (false)
 
 #define RMSJIT_CONCAT_INNER_(a, b) a##b
 #define RMSJIT_CONCAT_(a, b) RMSJIT_CONCAT_INNER_(a, b)
 // RMSJIT_ASSIGN_OR_RETURN(auto entry, decode_entry(bytes));
-#define RMSJIT_ASSIGN_OR_RETURN(target, expression)                                      \
-  auto RMSJIT_CONCAT_(rmsjit_result_, __LINE__) = (expression);                          \
-  if (!RMSJIT_CONCAT_(rmsjit_result_, __LINE__).ok())                                    \
-    return RMSJIT_CONCAT_(rmsjit_result_, __LINE__).status();                            \
+#define RMSJIT_ASSIGN_OR_RETURN(target, expression)             \
+  auto RMSJIT_CONCAT_(rmsjit_result_, __LINE__) = (expression); \
+  if (!RMSJIT_CONCAT_(rmsjit_result_, __LINE__).ok())           \
+    return RMSJIT_CONCAT_(rmsjit_result_, __LINE__).status();   \
   target = std::move(RMSJIT_CONCAT_(rmsjit_result_, __LINE__)).value()
 
 #endif  // RMSJIT_STATUS_H_

@@ -49,13 +49,13 @@ inline Result<Target> parse_target(std::string_view text) {
       if (sm == target.sm) return target;
     }
     if (target.sm < 80) {
-      return Status(StatusCode::kUnsupported, "target=" + std::string(text) +
-                                                  " is too old (bf16 conversion needs sm_80): use " +
-                                                  allowed_targets());
+      return Status(StatusCode::kUnsupported,
+                    "target=" + std::string(text) +
+                        " is too old (bf16 conversion needs sm_80): use " + allowed_targets());
     }
   }
-  return Status(StatusCode::kInvalidArgument,
-                "target=\"" + std::string(text.substr(0, 40)) + "\" is not known: use " + allowed_targets());
+  return Status(StatusCode::kInvalidArgument, "target=\"" + std::string(text.substr(0, 40)) +
+                                                  "\" is not known: use " + allowed_targets());
 }
 
 }  // namespace rmsjit

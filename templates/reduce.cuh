@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one fixed sum of squares of a row. Leaf c is the sum of eight squares; with n the next power
+// of two of the leaf count, leaves join by halving: v[c] + v[c + n/2], then n/4, ... down to 1.
+//
+// Why every plan gives exactly this: thread t of T holds the leaves slot*T + t, so the bits of a
+// leaf's index are [slot | warp of t | lane of t]. Halving joins the highest bit first: first the
+// slots inside a thread, then the warps lane by lane (through shared memory), then the lanes by
+// shuffle 16, 8, 4, 2, 1. T is a power of two, or there is one slot and T is any number of whole
+// warps: both keep the bits apart. An absent leaf is +0, which changes no sum of squares, so a
+// larger T or n than needed gives the same bits; a + b = b + a makes a butterfly the same as a
+// tree.
+#ifndef RMSJIT_REDUCE_CUH
+#define RMSJIT_REDUCE_CUH
+
+#include "numeric.cuh"
+
+namespace rmsjit {
+
+constexpr int kWarpThreads = 32;
+
+// One row's partial sums: a float for each thread. Rows of at most a warp need none.
+template <class Spec>
+struct Scratch {
+  static constexpr int kCells = Spec::kThreads > kWarpThreads ? Spec::kThreads* Spec::kMaxRows : 1;
+  float partial[kCells];
+  static_assert(sizeof(float) * kCells == Spec::kSharedBytes,
+                "host and device disagree on shared memory: see render_spec.cc");
+};
+
+RMSJIT_DEVICE float leaf_sum(const float (&h)[kLeafElements]) {
+  const float low = fused_multiply_add(
+      h[3], h[3], fused_multiply_add(h[2], h[2], fused_multiply_add(h[1], h[1], h[0] * h[0])));
+  const float high = fused_multiply_add(
+      h[7], h[7], fused_multiply_add(h[6], h[6], fused_multiply_add(h[5], h[5], h[4] * h[4])));
+  return low + high;
+}
+
+// Halving over value(0) .. value(kCount - 1): the terms of equal index modulo kStep, from kFirst
+// on. Compile-time recursion, because a loop over an array of partial sums lands in local memory.
+template <int kCount, int kFirst = 0, int kStep = 1, class F>
+RMSJIT_DEVICE float halving_sum(const F& value) {
+  if constexpr (kFirst + kStep >= kCount) {
+    return value(kFirst);
+  } else {
+    return halving_sum<kCount, kFirst, 2 * kStep>(value) +
+           halving_sum<kCount, kFirst + kStep, 2 * kStep>(value);
+  }
+}
+
+// Joins the threads of a row; every thread of the block calls it and gets its row's sum.
+template <class Spec>
+RMSJIT_DEVICE float row_sum(float v, Scratch<Spec>& scratch) {
+  if constexpr (Spec::kThreads > kWarpThreads) {
+    constexpr int kWarps = Spec::kThreads / kWarpThreads;
+    float* row = scratch.partial + (Spec::kMaxRows == 1 ? 0 : thread_y() * Spec::kThreads);
+    shared_store(row + thread_x(), v);
+    block_barrier();  // every warp's partial sums are there before any warp reads them
+    const float* lane = row + thread_x() % kWarpThreads;
+    v = halving_sum<kWarps>([&](int warp) { return shared_load(lane + warp * kWarpThreads); });
+  }
+  constexpr int kLanes = Spec::kThreads < kWarpThreads ? Spec::kThreads : kWarpThreads;
+  RMSJIT_UNROLL
+  for (int mask = kLanes / 2; mask > 0; mask /= 2) v += shuffle_xor(v, mask);
+  return v;
+}
+
+}  // namespace rmsjit
+
+#endif  // RMSJIT_REDUCE_CUH

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+// The row body, one for every variant:
+//   h = f32(x) [+ f32(r)]          s = fixed sum of h*h       m = fma(s, RN(1/hidden), eps)
+//   rstd = m == 0 ? 0 : 1/sqrt(m)  y = rn(h * rstd * w')      w' = w, 1 + w, or absent
+// (Zhang and Sennrich 2019.) AddRound and MulRound say where h and h * rstd are rounded on the way.
+//
+// Map: block = (kThreads, rows of a block); thread t of a row holds the leaves slot*kThreads + t.
+// A row moves x once (kReread: twice, the second time from L2), residual in and out, y once, the
+// weight once a row from L2. Limits: hidden 1 .. 262144, 64-bit strides, rows < 2^31 blocks.
+#ifndef RMSJIT_RMSNORM_CUH
+#define RMSJIT_RMSNORM_CUH
+
+#include "numeric.cuh"
+#include "reduce.cuh"
+#include "rmsnorm_params.h"
+
+namespace rmsjit {
+
+template <class Spec>
+struct Shape {
+  static constexpr int kFullLeaves = Spec::kHidden / kLeafElements;
+  static constexpr int kTail = Spec::kHidden % kLeafElements;
+  static constexpr int kLeaves = kFullLeaves + (kTail != 0);
+  static constexpr int kSlots = (kLeaves + Spec::kThreads - 1) / Spec::kThreads;
+  // Leaves whose loads are in flight together: all of a short row, and never more registers than
+  // the widest block leaves a thread.
+  static constexpr int kChunk = kSlots < Spec::kChunk ? kSlots : Spec::kChunk;
+  static_assert(kSlots == 1 || (Spec::kThreads & (Spec::kThreads - 1)) == 0,
+                "a row of several slots needs a power-of-two number of threads");
+  static_assert(Spec::kThreads % kWarpThreads == 0 || kWarpThreads % Spec::kThreads == 0,
+                "the threads of a row are whole warps or divide one");
+};
+
+// What a thread keeps of h between the sum and the output.
+template <class Spec>
+using HeldType = typename PickType<
+    Spec::kResidual,
+    typename PickType<Spec::kAddRound == AddRound::kUnrounded, f32_t, typename Spec::R>::type,
+    typename Spec::X>::type;
+
+template <int kValue>
+struct Count {
+  static constexpr int value = kValue;
+};
+
+// Calls f(leaf, Count<elements>) if this thread has a leaf in `slot`. With a constant slot the
+// comparisons fold away except in the row's last slot.
+template <class Spec, class F>
+RMSJIT_DEVICE void with_leaf(int slot, const F& f) {
+  using S = Shape<Spec>;
+  const int leaf = slot * Spec::kThreads + static_cast<int>(thread_x());
+  if ((slot + 1) * Spec::kThreads <= S::kFullLeaves || leaf < S::kFullLeaves) {
+    f(leaf, Count<kLeafElements>{});
+  } else if constexpr (S::kTail != 0) {
+    if (leaf == S::kFullLeaves) f(leaf, Count<S::kTail>{});
+  }
+}
+
+// The five tensors at one row. PDL keeps x and residual off the read-only path (another kernel may
+// still be writing them when this one starts), and so does a row that is overwritten in place.
+template <class Spec, bool kPacked>
+struct RowTensors {
+  using X = typename Spec::X;
+  using W = typename Spec::W;
+  using R = typename Spec::R;
+  using Y = typename Spec::Y;
+  static constexpr Load kXLoad =
+      Spec::kPdl || Spec::kYInPlace || Spec::kReread ? Load::kCoherent : Load::kReadOnly;
+  static constexpr Load kRLoad =
+      Spec::kPdl || Spec::kResidualInPlace || Spec::kReread ? Load::kCoherent : Load::kReadOnly;
+  static constexpr Load kWLoad =
+      Spec::kPdl && !Spec::kConstantWeight ? Load::kCoherent : Load::kReadOnly;
+
+  const typename X::Storage* x;
+  const typename R::Storage* residual;
+  typename R::Storage* residual_out;
+  typename Y::Storage* y;
+
+  RMSJIT_DEVICE RowTensors(const RmsNormParams& p, i64 row) {
+    i64 token = row;
+    i64 head = 0;
+    if constexpr (Spec::kHeads) {
+      token = row / p.heads;
+      head = row - token * p.heads;
+    }
+    x = static_cast<const typename X::Storage*>(p.x) + offset(p.x_stride, token, head);
+    y = static_cast<typename Y::Storage*>(p.y) + offset(p.y_stride, token, head);
+    if constexpr (Spec::kResidual) {
+      residual = static_cast<const typename R::Storage*>(p.residual) +
+                 offset(p.residual_stride, token, head);
+      residual_out = static_cast<typename R::Storage*>(p.residual_out) +
+                     offset(p.residual_out_stride, token, head);
+    }
+  }
+
+  static RMSJIT_DEVICE i64 offset(const TensorStrides& stride, i64 token, i64 head) {
+    return token * stride.token + (Spec::kHeads ? head * stride.head : 0);
+  }
+
+  template <int kCount>
+  RMSJIT_DEVICE void load_inputs(int leaf, Leaf<X>& x_leaf, Leaf<R>& r_leaf) const {
+    load_leaf<X, kXLoad, kPacked, kCount>(x_leaf, x, leaf);
+    if constexpr (Spec::kResidual) {
+      load_leaf<R, kRLoad, kPacked, kCount>(r_leaf, residual, leaf);
+    }
+  }
+};
+
+// h of one leaf: what the statistics take (h), what the output takes (held), and, with a residual,
+// what residual_out receives (r_leaf, rounded).
+template <class Spec>
+RMSJIT_DEVICE void add_residual(const Leaf<typename Spec::X>& x_leaf,
+                                Leaf<typename Spec::R>& r_leaf, float (&h)[kLeafElements],
+                                Leaf<HeldType<Spec>>& held) {
+  x_leaf.widen(h);
+  if constexpr (Spec::kResidual) {
+    float r[kLeafElements];
+    r_leaf.widen(r);
+    RMSJIT_UNROLL
+    for (int i = 0; i < kLeafElements; ++i) h[i] = h[i] + r[i];
+    r_leaf.narrow(h);
+    if constexpr (Spec::kAddRound == AddRound::kRounded) r_leaf.widen(h);
+    if constexpr (Spec::kAddRound == AddRound::kUnrounded) {
+      held.narrow(h);
+    } else {
+      held = r_leaf;
+    }
+  } else {
+    held = x_leaf;
+  }
+}
+
+template <class Spec>
+RMSJIT_DEVICE float reciprocal_rms(float sum, float eps) {
+  const float m = fused_multiply_add(sum, Spec::kInvHidden, eps);
+  const float root = Spec::kExactRoot ? rsqrt_exact(m) : rsqrt_fast(m);
+  return m == 0.0f ? 0.0f : root;
+}
+
+template <class Spec>
+RMSJIT_DEVICE void normalise(const Leaf<HeldType<Spec>>& held, const Leaf<typename Spec::W>& w_leaf,
+                             float rstd, Leaf<typename Spec::Y>& y_leaf) {
+  float v[kLeafElements];
+  held.widen(v);
+  RMSJIT_UNROLL
+  for (int i = 0; i < kLeafElements; ++i) v[i] = v[i] * rstd;
+  if constexpr (Spec::kHasWeight) {
+    if constexpr (Spec::kMulRound == MulRound::kTwice) {
+      Leaf<typename Spec::X> rounded;
+      rounded.narrow(v);
+      rounded.widen(v);
+    }
+    float w[kLeafElements];
+    w_leaf.widen(w);
+    RMSJIT_UNROLL
+    for (int i = 0; i < kLeafElements; ++i) {
+      if constexpr (Spec::kOnePlus) w[i] = 1.0f + w[i];
+      v[i] = v[i] * w[i];
+    }
+  }
+  y_leaf.narrow(v);
+}
+
+template <class Spec, bool kPacked>
+RMSJIT_DEVICE void load_weight(const RmsNormParams& p, int leaf, Leaf<typename Spec::W>& w_leaf,
+                               int count) {
+  if constexpr (Spec::kHasWeight) {
+    using W = typename Spec::W;
+    using Tensors = RowTensors<Spec, kPacked>;
+    const auto* weight = static_cast<const typename W::Storage*>(p.weight);
+    if (count == kLeafElements) {
+      load_leaf<W, Tensors::kWLoad, kPacked, kLeafElements>(w_leaf, weight, leaf);
+    } else {
+      load_leaf<W, Tensors::kWLoad, kPacked, Shape<Spec>::kTail>(w_leaf, weight, leaf);
+    }
+  }
+}
+
+// A row kept in registers between the sum and the output: read once.
+template <class Spec, bool kPacked>
+struct HeldRow {
+  using S = Shape<Spec>;
+  using Tensors = RowTensors<Spec, kPacked>;
+  Leaf<HeldType<Spec>> held[S::kSlots];
+  Leaf<typename Spec::W> weight[Spec::kWeightEarly ? S::kSlots : S::kChunk];
+
+  RMSJIT_DEVICE void load_weights(const RmsNormParams& p, int first, int count) {
+    RMSJIT_UNROLL
+    for (int i = 0; i < count; ++i) {
+      with_leaf<Spec>(first + i, [&](int leaf, auto n) {
+        load_weight<Spec, kPacked>(p, leaf, weight[i], n.value);
+      });
+    }
+  }
+
+  // The sum of this thread's leaves. All loads of a chunk come before its first store.
+  RMSJIT_DEVICE float read(const Tensors& row) {
+    float sums[S::kSlots];
+    RMSJIT_UNROLL
+    for (int first = 0; first < S::kSlots; first += S::kChunk) {
+      Leaf<typename Spec::X> x[S::kChunk];
+      Leaf<typename Spec::R> r[S::kChunk];
+      RMSJIT_UNROLL
+      for (int i = 0; i < S::kChunk && first + i < S::kSlots; ++i) {
+        x[i].clear();
+        r[i].clear();
+        with_leaf<Spec>(first + i, [&](int leaf, auto n) {
+          row.template load_inputs<n.value>(leaf, x[i], r[i]);
+        });
+      }
+      RMSJIT_UNROLL
+      for (int i = 0; i < S::kChunk && first + i < S::kSlots; ++i) {
+        float h[kLeafElements];
+        add_residual<Spec>(x[i], r[i], h, held[first + i]);
+        sums[first + i] = leaf_sum(h);
+        if constexpr (Spec::kResidual) {
+          with_leaf<Spec>(first + i, [&](int leaf, auto n) {
+            store_leaf<typename Spec::R, kPacked, n.value>(r[i], row.residual_out, leaf);
+          });
+        }
+      }
+    }
+    return halving_sum<S::kSlots>([&](int slot) { return sums[slot]; });
+  }
+
+  RMSJIT_DEVICE void write(const RmsNormParams& p, const Tensors& row, float rstd) {
+    RMSJIT_UNROLL
+    for (int first = 0; first < S::kSlots; first += S::kChunk) {
+      const int count = S::kSlots - first < S::kChunk ? S::kSlots - first : S::kChunk;
+      if constexpr (!Spec::kWeightEarly) load_weights(p, first, count);
+      RMSJIT_UNROLL
+      for (int i = 0; i < count; ++i) {
+        with_leaf<Spec>(first + i, [&](int leaf, auto n) {
+          Leaf<typename Spec::Y> y;
+          normalise<Spec>(held[first + i], weight[Spec::kWeightEarly ? first + i : i], rstd, y);
+          store_leaf<typename Spec::Y, kPacked, n.value>(y, row.y, leaf);
+        });
+      }
+    }
+  }
+};
+
+// A row too long for registers: read for the sum, then read again for the output. Nothing is
+// stored before the second read, so an output in place is still its input then.
+template <class Spec, bool kPacked>
+struct RereadRow {
+  using S = Shape<Spec>;
+  using Tensors = RowTensors<Spec, kPacked>;
+
+  RMSJIT_DEVICE void load_weights(const RmsNormParams&, int, int) {}
+
+  RMSJIT_DEVICE float read(const Tensors& row) {
+    return halving_sum<S::kSlots>([&](int slot) {
+      Leaf<typename Spec::X> x;
+      Leaf<typename Spec::R> r;
+      x.clear();
+      r.clear();
+      with_leaf<Spec>(slot,
+                      [&](int leaf, auto n) { row.template load_inputs<n.value>(leaf, x, r); });
+      float h[kLeafElements];
+      Leaf<HeldType<Spec>> held;
+      add_residual<Spec>(x, r, h, held);
+      return leaf_sum(h);
+    });
+  }
+
+  RMSJIT_DEVICE void write(const RmsNormParams& p, const Tensors& row, float rstd) {
+    // Rolled on purpose: unrolled over all slots the loads would need the registers of HeldRow.
+    for (int slot = 0; slot < S::kSlots; ++slot) {
+      with_leaf<Spec>(slot, [&](int leaf, auto n) {
+        Leaf<typename Spec::X> x;
+        Leaf<typename Spec::R> r;
+        Leaf<typename Spec::W> w;
+        row.template load_inputs<n.value>(leaf, x, r);
+        load_weight<Spec, kPacked>(p, leaf, w, n.value);
+        float h[kLeafElements];
+        Leaf<HeldType<Spec>> held;
+        add_residual<Spec>(x, r, h, held);
+        if constexpr (Spec::kResidual) {
+          store_leaf<typename Spec::R, kPacked, n.value>(r, row.residual_out, leaf);
+        }
+        Leaf<typename Spec::Y> y;
+        normalise<Spec>(held, w, rstd, y);
+        store_leaf<typename Spec::Y, kPacked, n.value>(y, row.y, leaf);
+      });
+    }
+  }
+};
+
+// The kernel. Every thread of the block runs it to the end: rows beyond p.rows skip their loads and
+// stores, never a wait, a barrier or a shuffle.
+template <class Spec, bool kPacked>
+RMSJIT_DEVICE void rmsnorm_rows(const RmsNormParams& p, Scratch<Spec>& scratch) {
+  using Row =
+      typename PickType<Spec::kReread, RereadRow<Spec, kPacked>, HeldRow<Spec, kPacked>>::type;
+  constexpr int kSlots = Shape<Spec>::kSlots;
+  i64 index = block_x();
+  if constexpr (Spec::kMaxRows > 1) index = index * rows_per_block() + thread_y();
+  const bool active = Spec::kMaxRows == 1 || index < p.rows;
+
+  Row data;
+  if constexpr (Spec::kWeightEarly && Spec::kConstantWeight) {
+    if (active) data.load_weights(p, 0, kSlots);
+  }
+  if constexpr (Spec::kPdl) pdl_wait();
+  const RowTensors<Spec, kPacked> row(p, active ? index : 0);
+  float sum = 0.0f;
+  if (active) {
+    if constexpr (Spec::kWeightEarly && !Spec::kConstantWeight) data.load_weights(p, 0, kSlots);
+    sum = data.read(row);
+  }
+  if constexpr (Spec::kPdl) pdl_trigger();
+  sum = row_sum<Spec>(sum, scratch);
+  const float rstd = reciprocal_rms<Spec>(sum, p.eps);
+  if (active) data.write(p, row, rstd);
+}
+
+}  // namespace rmsjit
+
+#endif  // RMSJIT_RMSNORM_CUH
