@@ -12,48 +12,47 @@ int next_power_of_two(int64_t n) {
   return power;
 }
 
-// Registers a thread needs for each leaf it holds: h, the weight, and the loads in flight.
-int words_per_leaf(const NormSpec& spec) {
-  const auto words = [](DType dtype) { return static_cast<int>(2 * dtype_bytes(dtype)); };
-  int held = words(spec.x_dtype());
-  if (spec.has_residual()) {
-    held = spec.add_round == AddRound::kUnrounded ? 8 : words(spec.residual_dtype_resolved());
-  }
-  return held;
+// Registers that hold one leaf of h between the sum and the output.
+int held_words(const NormSpec& spec) {
+  if (!spec.has_residual()) return 2 * static_cast<int>(dtype_bytes(spec.x_dtype()));
+  if (spec.add_round == AddRound::kUnrounded) return 8;
+  return 2 * static_cast<int>(dtype_bytes(spec.residual_dtype_resolved()));
 }
 
 }  // namespace
 
-Tuning launch_plan(const NormSpec& spec, const Target&) {
-  const int64_t leaves = (spec.hidden + 7) / 8;
+Tuning complete_tuning(const NormSpec& spec, int threads_per_row, int max_rows_per_block) {
   Tuning tuning;
-  if (leaves <= 32) {
-    tuning.threads_per_row = next_power_of_two(leaves);
-    tuning.max_rows_per_block = 256 / std::max(tuning.threads_per_row, 8);
-    tuning.max_rows_per_block = std::max(tuning.max_rows_per_block, tuning.min_rows_per_block());
-  } else if (leaves <= 128) {
-    tuning.threads_per_row = next_power_of_two(leaves);
-    tuning.max_rows_per_block = 1;
-  } else {
-    tuning.threads_per_row = std::clamp(next_power_of_two(leaves) / 2, 128, 1024);
-  }
-  const int slots =
-      static_cast<int>((leaves + tuning.threads_per_row - 1) / tuning.threads_per_row);
-  // A thread of the widest block has 64 registers, about 24 of them for addresses and the sum.
-  const int budget = 65536 / std::max(tuning.threads_per_row, 256) - 24;
-  const int held = slots * words_per_leaf(spec);
-  const int weight = spec.has_weight() ? 2 * static_cast<int>(dtype_bytes(spec.weight_dtype())) : 0;
+  tuning.threads_per_row = threads_per_row;
+  tuning.max_rows_per_block = max_rows_per_block;
+  const auto words = [](DType dtype) { return 2 * static_cast<int>(dtype_bytes(dtype)); };
+  const int leaves = static_cast<int>((spec.hidden + 7) / 8);
+  const int slots = (leaves + threads_per_row - 1) / threads_per_row;
   const int input =
-      2 * static_cast<int>(dtype_bytes(spec.x_dtype())) +
-      (spec.has_residual() ? 2 * static_cast<int>(dtype_bytes(spec.residual_dtype_resolved())) : 0);
+      words(spec.x_dtype()) + (spec.has_residual() ? words(spec.residual_dtype_resolved()) : 0);
+  const int held = slots * held_words(spec);
+  // Registers a thread may have, less about 24 for addresses, the sum and the arithmetic.
+  const int block = std::max(threads_per_row * max_rows_per_block, 256);
+  const int budget = std::min(255, 65536 / block) - 24;
   tuning.load_chunk = slots;
-  while (tuning.load_chunk > 1 && held + tuning.load_chunk * input > budget) tuning.load_chunk /= 2;
-  tuning.weight_early = held + slots * weight + tuning.load_chunk * input <= budget;
+  while (tuning.load_chunk > 1 && held + tuning.load_chunk * input > budget) {
+    tuning.load_chunk = (tuning.load_chunk + 1) / 2;
+  }
+  tuning.weight_early =
+      held + tuning.load_chunk * input + slots * words(spec.weight_dtype()) <= budget;
   if (held + input + 8 > budget) {
     tuning.staging = Tuning::Staging::kReread;
     tuning.weight_early = false;
   }
   return tuning;
+}
+
+Tuning launch_plan(const NormSpec& spec, const Target&) {
+  const int64_t leaves = (spec.hidden + 7) / 8;
+  const int threads = next_power_of_two(leaves);
+  if (threads <= 32) return complete_tuning(spec, threads, 256 / std::max(threads, 8));
+  if (threads <= 128) return complete_tuning(spec, threads, 1);
+  return complete_tuning(spec, std::clamp(threads / 2, 128, 1024), 1);
 }
 
 int rows_per_block(const Tuning& tuning, int64_t rows, int multiprocessors) {

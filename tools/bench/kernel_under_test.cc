@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/bench/kernel_under_test.h"
+
+#include <cstring>
+#include <random>
+
+#include "runtime/launch_plan.h"
+
+namespace rmsjit::bench {
+namespace {
+
+// Values around 1 in any of the three types, made once and uploaded in pieces.
+std::vector<char> random_bytes(DType dtype, size_t elements) {
+  std::mt19937 random(7);
+  std::normal_distribution<float> normal;
+  std::vector<char> out(elements * static_cast<size_t>(dtype_bytes(dtype)));
+  for (size_t i = 0; i < elements; ++i) {
+    const float value = normal(random);
+    uint32_t bits;
+    std::memcpy(&bits, &value, 4);
+    if (dtype == DType::kF32) {
+      std::memcpy(&out[4 * i], &bits, 4);
+    } else {
+      const uint32_t sign = bits >> 16 & 0x8000u;
+      const uint32_t exponent = bits >> 23 & 0xffu;
+      const uint16_t half =
+          dtype == DType::kBf16 ? static_cast<uint16_t>(bits >> 16)
+          : exponent < 113
+              ? static_cast<uint16_t>(sign)
+              : static_cast<uint16_t>(sign | (exponent - 112) << 10 | (bits >> 13 & 0x3ffu));
+      std::memcpy(&out[2 * i], &half, 2);
+    }
+  }
+  return out;
+}
+
+Buffer random_buffer(const Cuda& cuda, DType dtype, size_t elements) {
+  Buffer buffer(cuda, elements * static_cast<size_t>(dtype_bytes(dtype)));
+  const std::vector<char> piece = random_bytes(dtype, std::min<size_t>(elements, 1 << 18));
+  for (size_t at = 0; at < buffer.bytes(); at += piece.size()) {
+    buffer.upload(piece.data(), std::min(piece.size(), buffer.bytes() - at), at);
+  }
+  return buffer;
+}
+
+}  // namespace
+
+std::vector<TensorSet> make_tensor_sets(const Cuda& cuda, const NormSpec& spec, int64_t rows,
+                                        int sets) {
+  const size_t elements = static_cast<size_t>(rows * spec.hidden);
+  std::vector<TensorSet> out(static_cast<size_t>(sets));
+  for (TensorSet& set : out) {
+    set.x = random_buffer(cuda, spec.x_dtype(), elements);
+    if (spec.has_weight()) {
+      set.weight = random_buffer(cuda, spec.weight_dtype(), static_cast<size_t>(spec.hidden));
+    }
+    if (spec.has_residual()) {
+      set.residual = random_buffer(cuda, spec.residual_dtype_resolved(), elements);
+      set.residual_out = Buffer(cuda, set.residual.bytes());
+    }
+    set.y = Buffer(cuda, elements * static_cast<size_t>(dtype_bytes(spec.y_dtype())));
+  }
+  return out;
+}
+
+KernelUnderTest::KernelUnderTest(const Cuda& cuda, const KernelId& id, const std::string& image)
+    : cuda_(cuda),
+      id_(id),
+      multiprocessors_(cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)) {
+  cuda.check(cuda.api().cuModuleLoadData(&module_, image.data()), "cuModuleLoadData");
+  cuda.check(cuda.api().cuModuleGetFunction(&function_, module_, "rmsnorm_packed"),
+             "cuModuleGetFunction");
+}
+
+KernelUnderTest::~KernelUnderTest() { cuda_.api().cuModuleUnload(module_); }
+
+void KernelUnderTest::launch(CUstream stream, const TensorSet& set, int64_t rows) const {
+  const NormSpec& spec = id_.spec;
+  const TensorStrides stride{spec.hidden, 0};
+  const bool residual_in_place = spec.residual_placement == ResidualPlacement::kInPlace;
+  RmsNormParams params{};
+  params.x = set.x.data();
+  params.weight = set.weight.data();
+  params.residual = set.residual.data();
+  params.residual_out = residual_in_place ? set.residual.data() : set.residual_out.data();
+  params.y = spec.y_placement == YPlacement::kInPlace ? set.x.data() : set.y.data();
+  params.x_stride = params.residual_stride = params.residual_out_stride = params.y_stride = stride;
+  params.rows = rows;
+  params.heads = 1;
+  params.eps = 1e-6f;
+  const int per_block = rows_per_block(id_.tuning, rows, multiprocessors_);
+  CUlaunchAttribute pdl{};
+  pdl.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+  pdl.value.programmaticStreamSerializationAllowed = 1;
+  CUlaunchConfig config{};
+  config.gridDimX = static_cast<unsigned>((rows + per_block - 1) / per_block);
+  config.gridDimY = config.gridDimZ = config.blockDimZ = 1;
+  config.blockDimX = static_cast<unsigned>(id_.tuning.threads_per_row);
+  config.blockDimY = static_cast<unsigned>(per_block);
+  config.hStream = stream;
+  config.attrs = &pdl;
+  config.numAttrs = spec.pdl == Pdl::kOn ? 1 : 0;
+  void* arguments[] = {&params};
+  cuda_.check(cuda_.api().cuLaunchKernelEx(&config, function_, arguments, nullptr),
+              "cuLaunchKernelEx");
+}
+
+}  // namespace rmsjit::bench

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// A kernel of an arbitrary plan, launched the way the library launches it, over rotating buffers.
+// For `tune` alone: what users get goes through the C ABI.
+#ifndef RMSJIT_BENCH_KERNEL_UNDER_TEST_H_
+#define RMSJIT_BENCH_KERNEL_UNDER_TEST_H_
+
+#include <string>
+#include <vector>
+
+#include "runtime/kernel_key.h"
+#include "templates/rmsnorm_params.h"
+#include "tools/bench/cuda_session.h"
+
+namespace rmsjit::bench {
+
+// Buffers of one launch; `sets` of them are used in turn, so that no launch finds its own data hot.
+struct TensorSet {
+  Buffer x, weight, residual, residual_out, y;
+};
+// Random bf16/f16/f32 values, the same for each set's tensor of one role.
+std::vector<TensorSet> make_tensor_sets(const Cuda& cuda, const NormSpec& spec, int64_t rows,
+                                        int sets);
+
+class KernelUnderTest {
+ public:
+  KernelUnderTest(const Cuda& cuda, const KernelId& id, const std::string& image);
+  ~KernelUnderTest();
+  KernelUnderTest(const KernelUnderTest&) = delete;
+  KernelUnderTest& operator=(const KernelUnderTest&) = delete;
+  void launch(CUstream stream, const TensorSet& tensors, int64_t rows) const;
+
+ private:
+  const Cuda& cuda_;
+  KernelId id_;
+  int multiprocessors_;
+  CUmodule module_ = nullptr;
+  CUfunction function_ = nullptr;
+};
+
+}  // namespace rmsjit::bench
+
+#endif  // RMSJIT_BENCH_KERNEL_UNDER_TEST_H_

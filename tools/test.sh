@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs every test that this machine can run: tools/test.sh [--full]. The short form stays under 15
+# minutes on two cores from a bare checkout; --full adds the sanitizer builds, the fuzzers and the
+# long tests, under 60. Tests that need a GPU say so and are skipped without one.
+set -euo pipefail
+source "$(dirname "$0")/setup.sh"
+full=no
+case "${1:-}" in
+  "") ;;
+  --full) full=yes ;;
+  *)
+    say "usage: tools/test.sh [--full], given: $*"
+    exit 2
+    ;;
+esac
+install_packages "${build_packages[@]}" libgtest-dev libbenchmark-dev python3-venv clang valgrind \
+  pkg-config binutils
+apt-cache show libclang-rt-dev >/dev/null 2>&1 && install_packages libclang-rt-dev
+find_cuda
+
+# An old NVRTC (12.4) for the tests that serve one; without it they skip and say so.
+old=$root/build/nvrtc12
+if [ ! -e "$old/nvidia/cuda_nvrtc/lib/libnvrtc.so.12" ]; then
+  [ -x "$root/build/venv/bin/pip" ] || python3 -m venv "$root/build/venv" >&2
+  "$root/build/venv/bin/pip" install -q --no-deps --only-binary=:all: --target "$old" \
+    'nvidia-cuda-nvrtc-cu12==12.4.*' >&2 || say "no NVRTC 12.4 wheel: its tests will skip"
+fi
+[ -e "$old/nvidia/cuda_nvrtc/lib/libnvrtc.so.12" ] &&
+  export RMSJIT_TEST_OLD_NVRTC=$old/nvidia/cuda_nvrtc/lib/libnvrtc.so.12
+
+run_ctest() { (cd "$root/build/$1" && shift && ctest --output-on-failure -j2 "$@"); }
+
+say "building build/release"
+build_preset release
+run_ctest release -LE long
+if [ "$full" = yes ]; then
+  run_ctest release -L long
+  for preset in asan tsan; do
+    say "building build/$preset"
+    build_preset "$preset"
+    run_ctest "$preset" -L 'unit|fault' -LE long
+  done
+fi
