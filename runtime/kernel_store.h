@@ -2,7 +2,7 @@
 // KernelStore: one KernelId to verified image bytes, the part of prepare that needs no GPU: bundles
 // in order, then the local disk, then one compile. The embedded runtime, precompile and
 // `rmsnorm-aot build` all go through acquire(). Thread-safe; one compile for one key in a process,
-// and other keys do not wait for it.
+// and other keys do not wait for it. Usable in a forked child.
 #ifndef RMSJIT_KERNEL_STORE_H_
 #define RMSJIT_KERNEL_STORE_H_
 
@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +40,7 @@ struct StoreOptions {
   JitMode jit = JitMode::kOn;
   bool refresh = false;  // compile and replace even on a hit (build --refresh)
   int lock_wait_ms = 20000;
+  int retry_ms = 5000;  // how long a failure of the environment is remembered
   int64_t cache_max_bytes = int64_t{256} << 20;
   std::function<void(LogLevel, const std::string&)> log;  // may be empty
   std::function<void(const KernelId&, const std::string& reason, double compile_ms)> on_compile;
@@ -60,20 +61,40 @@ class KernelStore {
   // loadable_majors: CUDA majors whose images will load, highest first ({13, 12} for a driver of
   // CUDA 13); the compiler's own major is used for a compile. Empty: the compiler's major, or
   // {13, 12} with no compiler.
-  // Errors: kJitDisabled naming the key and every place searched; those of Compiler::compile. Cache
-  // trouble is never an error: it is logged once, counted, and the compile serves.
+  // Errors: kJitDisabled naming the key and every place searched; kUnsupported (the compiler's
+  // images are too new for loadable_majors); those of Compiler::compile. A failed compile is
+  // remembered in memory, a failure of the environment for retry_ms. Cache trouble is never an
+  // error: it is logged once, counted, and the compile serves.
   Result<Acquired> acquire(const KernelId& id, const std::vector<int>& loadable_majors);
 
+  // Bundles and disk only, whatever jit says.
+  std::optional<Acquired> find(const KernelId& id, const std::vector<int>& loadable_majors);
+
+  // Compiles whatever the layers hold and publishes nothing: for an intact entry that the driver
+  // refused. Errors: as acquire().
+  Result<Acquired> compile_in_memory(const KernelId& id, const std::vector<int>& loadable_majors,
+                                     const std::string& reason);
+
   Counters& counters() { return counters_; }
+  const Counters& counters() const { return counters_; }
   const StoreOptions& options() const { return options_; }
   Compiler* compiler() { return compiler_.get(); }
+  void log(LogLevel level, const std::string& message) const;
 
  private:
+  enum class Publish { kNo, kYes };
   struct State;
+  State& state();
+  std::vector<int> majors(const std::vector<int>& loadable_majors);
+  Result<Acquired> acquire_alone(State& state, const KernelId& id, const std::vector<int>& majors);
+  Result<Acquired> compile(State& state, const KernelId& id, const std::vector<int>& majors,
+                           const std::string& reason, Publish publish);
+  Result<Acquired> run_compiler(const KernelId& id, const CacheKey& key, const std::string& reason);
+
   StoreOptions options_;
   std::unique_ptr<Compiler> compiler_;
   Counters counters_;
-  std::unique_ptr<State> state_;
+  std::atomic<State*> state_;
 };
 
 }  // namespace rmsjit
