@@ -6,6 +6,8 @@
 #ifndef RMSJIT_COMPILER_H_
 #define RMSJIT_COMPILER_H_
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,6 +20,7 @@ namespace rmsjit {
 
 // What NVRTC is given. Plain text, so that it can travel to a worker.
 struct CompileRequest {
+  std::string spec_text;             // for messages only
   std::string target_name;           // "sm_90" or "compute_90"
   std::string spec_cuh;              // render_spec()
   std::vector<std::string> options;  // canonical_options, as separate arguments
@@ -25,11 +28,11 @@ struct CompileRequest {
 CompileRequest make_compile_request(const KernelId& id);
 
 struct CompiledImage {
-  std::string image;          // cubin, or PTX for a compute_XX target
+  std::string image;          // cubin, or PTX text (no final NUL) for a compute_XX target
   std::string nvrtc_version;  // "13.0"
   std::string nvrtc_build;    // of .note.nv.tkinfo; empty for PTX
   int32_t registers = 0;      // the larger of the two entries; 0 for PTX
-  int32_t spill_bytes = 0;
+  int32_t spill_bytes = 0;    // an upper bound: the whole local frame, which is where spills live
   int32_t stack_bytes = 0;
   int32_t shared_bytes = 0;
   double compile_ms = 0;
@@ -38,8 +41,8 @@ struct CompiledImage {
 // Which compiler this is, before anything is compiled.
 struct CompilerIdentity {
   int major = 0, minor = 0;
-  std::string path;                // of libnvrtc
-  std::vector<int> supported_sm;   // nvrtcGetSupportedArchs
+  std::string path;               // of libnvrtc
+  std::vector<int> supported_sm;  // nvrtcGetSupportedArchs
 };
 
 class Compiler {
@@ -58,6 +61,8 @@ struct CompilerOptions {
   std::string worker;  // path given by the caller or RMSJIT_WORKER; empty: search
   int timeout_ms = 120000;
   int jobs = 0;  // workers alive at once; 0: min(8, cores)
+  // Told once when no worker can be started and compiles stay in this process; may be empty.
+  std::function<void(const std::string&)> warn;
 };
 std::unique_ptr<Compiler> make_inprocess_compiler(const CompilerOptions& options);
 std::unique_ptr<Compiler> make_worker_compiler(const CompilerOptions& options);
