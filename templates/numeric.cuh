@@ -91,12 +91,13 @@ struct Leaf {
   }
 };
 
-// Loads the first kCount elements of leaf `index` of a row; the rest are +0. kPacked: the row is
-// aligned to 16 bytes, so that a whole leaf is one or two 16-byte accesses.
-template <class T, Load kLoad, bool kPacked, int kCount>
-RMSJIT_DEVICE void load_leaf(Leaf<T>& leaf, const typename T::Storage* row, int index) {
+// Loads the first `count` elements of leaf `index` of a row; the rest are +0. kPacked: the row is
+// aligned to 16 bytes, so that a whole leaf is one or two 16-byte accesses. count is a constant
+// once this is inlined, so that only one of the two branches is left.
+template <class T, Load kLoad, bool kPacked>
+RMSJIT_DEVICE void load_leaf(Leaf<T>& leaf, const typename T::Storage* row, int index, int count) {
   const typename T::Storage* at = row + index * kLeafElements;
-  if constexpr (kPacked && kCount == kLeafElements) {
+  if (kPacked && count == kLeafElements) {
     RMSJIT_UNROLL
     for (int i = 0; i < Leaf<T>::kWords; i += 4) {
       const Words<4> v =
@@ -104,23 +105,24 @@ RMSJIT_DEVICE void load_leaf(Leaf<T>& leaf, const typename T::Storage* row, int 
       RMSJIT_UNROLL
       for (int j = 0; j < 4; ++j) leaf.word[i + j] = v.w[j];
     }
-  } else {
-    leaf.clear();
-    RMSJIT_UNROLL
-    for (int i = 0; i < kCount; ++i) {
-      if constexpr (T::kBytes == 4) {
-        leaf.word[i] = load_u32<kLoad>(at + i);
-      } else {
-        leaf.word[i / 2] |= load_u16<kLoad>(at + i) << (16 * (i % 2));
-      }
+    return;
+  }
+  leaf.clear();
+  RMSJIT_UNROLL
+  for (int i = 0; i < kLeafElements; ++i) {
+    if (i >= count) break;
+    if constexpr (T::kBytes == 4) {
+      leaf.word[i] = load_u32<kLoad>(at + i);
+    } else {
+      leaf.word[i / 2] |= load_u16<kLoad>(at + i) << (16 * (i % 2));
     }
   }
 }
 
-template <class T, bool kPacked, int kCount>
-RMSJIT_DEVICE void store_leaf(const Leaf<T>& leaf, typename T::Storage* row, int index) {
+template <class T, bool kPacked>
+RMSJIT_DEVICE void store_leaf(const Leaf<T>& leaf, typename T::Storage* row, int index, int count) {
   typename T::Storage* at = row + index * kLeafElements;
-  if constexpr (kPacked && kCount == kLeafElements) {
+  if (kPacked && count == kLeafElements) {
     RMSJIT_UNROLL
     for (int i = 0; i < Leaf<T>::kWords; i += 4) {
       Words<4> v;
@@ -128,14 +130,15 @@ RMSJIT_DEVICE void store_leaf(const Leaf<T>& leaf, typename T::Storage* row, int
       for (int j = 0; j < 4; ++j) v.w[j] = leaf.word[i + j];
       store_words(reinterpret_cast<Words<4>*>(at + i * 4 / T::kBytes), v);
     }
-  } else {
-    RMSJIT_UNROLL
-    for (int i = 0; i < kCount; ++i) {
-      if constexpr (T::kBytes == 4) {
-        store_u32(at + i, leaf.word[i]);
-      } else {
-        store_u16(at + i, (leaf.word[i / 2] >> (16 * (i % 2))) & 0xffffu);
-      }
+    return;
+  }
+  RMSJIT_UNROLL
+  for (int i = 0; i < kLeafElements; ++i) {
+    if (i >= count) break;
+    if constexpr (T::kBytes == 4) {
+      store_u32(at + i, leaf.word[i]);
+    } else {
+      store_u16(at + i, (leaf.word[i / 2] >> (16 * (i % 2))) & 0xffffu);
     }
   }
 }

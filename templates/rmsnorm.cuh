@@ -38,21 +38,17 @@ using HeldType = typename PickType<
     typename PickType<Spec::kAddRound == AddRound::kUnrounded, f32_t, typename Spec::R>::type,
     typename Spec::X>::type;
 
-template <int kValue>
-struct Count {
-  static constexpr int value = kValue;
-};
-
-// Calls f(leaf, Count<elements>) if this thread has a leaf in `slot`. With a constant slot the
-// comparisons fold away except in the row's last slot.
+// Calls f(leaf, elements of it) if this thread has a leaf in `slot`. With a constant slot the
+// comparisons fold away except in the row's last slot. (A plain int: NVRTC takes a lambda with an
+// auto parameter for host code.)
 template <class Spec, class F>
 RMSJIT_DEVICE void with_leaf(int slot, const F& f) {
   using S = Shape<Spec>;
   const int leaf = slot * Spec::kThreads + static_cast<int>(thread_x());
   if ((slot + 1) * Spec::kThreads <= S::kFullLeaves || leaf < S::kFullLeaves) {
-    f(leaf, Count<kLeafElements>{});
+    f(leaf, kLeafElements);
   } else if constexpr (S::kTail != 0) {
-    if (leaf == S::kFullLeaves) f(leaf, Count<S::kTail>{});
+    if (leaf == S::kFullLeaves) f(leaf, S::kTail);
   }
 }
 
@@ -97,12 +93,9 @@ struct RowTensors {
     return token * stride.token + (Spec::kHeads ? head * stride.head : 0);
   }
 
-  template <int kCount>
-  RMSJIT_DEVICE void load_inputs(int leaf, Leaf<X>& x_leaf, Leaf<R>& r_leaf) const {
-    load_leaf<X, kXLoad, kPacked, kCount>(x_leaf, x, leaf);
-    if constexpr (Spec::kResidual) {
-      load_leaf<R, kRLoad, kPacked, kCount>(r_leaf, residual, leaf);
-    }
+  RMSJIT_DEVICE void load_inputs(int leaf, int count, Leaf<X>& x_leaf, Leaf<R>& r_leaf) const {
+    load_leaf<X, kXLoad, kPacked>(x_leaf, x, leaf, count);
+    if constexpr (Spec::kResidual) load_leaf<R, kRLoad, kPacked>(r_leaf, residual, leaf, count);
   }
 };
 
@@ -162,17 +155,12 @@ RMSJIT_DEVICE void normalise(const Leaf<HeldType<Spec>>& held, const Leaf<typena
 }
 
 template <class Spec, bool kPacked>
-RMSJIT_DEVICE void load_weight(const RmsNormParams& p, int leaf, Leaf<typename Spec::W>& w_leaf,
-                               int count) {
+RMSJIT_DEVICE void load_weight(const RmsNormParams& p, int leaf, int count,
+                               Leaf<typename Spec::W>& w_leaf) {
   if constexpr (Spec::kHasWeight) {
     using W = typename Spec::W;
-    using Tensors = RowTensors<Spec, kPacked>;
-    const auto* weight = static_cast<const typename W::Storage*>(p.weight);
-    if (count == kLeafElements) {
-      load_leaf<W, Tensors::kWLoad, kPacked, kLeafElements>(w_leaf, weight, leaf);
-    } else {
-      load_leaf<W, Tensors::kWLoad, kPacked, Shape<Spec>::kTail>(w_leaf, weight, leaf);
-    }
+    load_leaf<W, RowTensors<Spec, kPacked>::kWLoad, kPacked>(
+        w_leaf, static_cast<const typename W::Storage*>(p.weight), leaf, count);
   }
 }
 
@@ -184,11 +172,11 @@ struct HeldRow {
   Leaf<HeldType<Spec>> held[S::kSlots];
   Leaf<typename Spec::W> weight[Spec::kWeightEarly ? S::kSlots : S::kChunk];
 
-  RMSJIT_DEVICE void load_weights(const RmsNormParams& p, int first, int count) {
+  RMSJIT_DEVICE void load_weights(const RmsNormParams& p, int first, int slots) {
     RMSJIT_UNROLL
-    for (int i = 0; i < count; ++i) {
-      with_leaf<Spec>(first + i, [&](int leaf, auto n) {
-        load_weight<Spec, kPacked>(p, leaf, weight[i], n.value);
+    for (int i = 0; i < slots; ++i) {
+      with_leaf<Spec>(first + i, [&](int leaf, int count) {
+        load_weight<Spec, kPacked>(p, leaf, count, weight[i]);
       });
     }
   }
@@ -204,9 +192,8 @@ struct HeldRow {
       for (int i = 0; i < S::kChunk && first + i < S::kSlots; ++i) {
         x[i].clear();
         r[i].clear();
-        with_leaf<Spec>(first + i, [&](int leaf, auto n) {
-          row.template load_inputs<n.value>(leaf, x[i], r[i]);
-        });
+        with_leaf<Spec>(first + i,
+                        [&](int leaf, int count) { row.load_inputs(leaf, count, x[i], r[i]); });
       }
       RMSJIT_UNROLL
       for (int i = 0; i < S::kChunk && first + i < S::kSlots; ++i) {
@@ -214,8 +201,8 @@ struct HeldRow {
         add_residual<Spec>(x[i], r[i], h, held[first + i]);
         sums[first + i] = leaf_sum(h);
         if constexpr (Spec::kResidual) {
-          with_leaf<Spec>(first + i, [&](int leaf, auto n) {
-            store_leaf<typename Spec::R, kPacked, n.value>(r[i], row.residual_out, leaf);
+          with_leaf<Spec>(first + i, [&](int leaf, int count) {
+            store_leaf<typename Spec::R, kPacked>(r[i], row.residual_out, leaf, count);
           });
         }
       }
@@ -226,14 +213,14 @@ struct HeldRow {
   RMSJIT_DEVICE void write(const RmsNormParams& p, const Tensors& row, float rstd) {
     RMSJIT_UNROLL
     for (int first = 0; first < S::kSlots; first += S::kChunk) {
-      const int count = S::kSlots - first < S::kChunk ? S::kSlots - first : S::kChunk;
-      if constexpr (!Spec::kWeightEarly) load_weights(p, first, count);
+      const int slots = S::kSlots - first < S::kChunk ? S::kSlots - first : S::kChunk;
+      if constexpr (!Spec::kWeightEarly) load_weights(p, first, slots);
       RMSJIT_UNROLL
-      for (int i = 0; i < count; ++i) {
-        with_leaf<Spec>(first + i, [&](int leaf, auto n) {
+      for (int i = 0; i < slots; ++i) {
+        with_leaf<Spec>(first + i, [&](int leaf, int count) {
           Leaf<typename Spec::Y> y;
           normalise<Spec>(held[first + i], weight[Spec::kWeightEarly ? first + i : i], rstd, y);
-          store_leaf<typename Spec::Y, kPacked, n.value>(y, row.y, leaf);
+          store_leaf<typename Spec::Y, kPacked>(y, row.y, leaf, count);
         });
       }
     }
@@ -255,8 +242,7 @@ struct RereadRow {
       Leaf<typename Spec::R> r;
       x.clear();
       r.clear();
-      with_leaf<Spec>(slot,
-                      [&](int leaf, auto n) { row.template load_inputs<n.value>(leaf, x, r); });
+      with_leaf<Spec>(slot, [&](int leaf, int count) { row.load_inputs(leaf, count, x, r); });
       float h[kLeafElements];
       Leaf<HeldType<Spec>> held;
       add_residual<Spec>(x, r, h, held);
@@ -267,21 +253,21 @@ struct RereadRow {
   RMSJIT_DEVICE void write(const RmsNormParams& p, const Tensors& row, float rstd) {
     // Rolled on purpose: unrolled over all slots the loads would need the registers of HeldRow.
     for (int slot = 0; slot < S::kSlots; ++slot) {
-      with_leaf<Spec>(slot, [&](int leaf, auto n) {
+      with_leaf<Spec>(slot, [&](int leaf, int count) {
         Leaf<typename Spec::X> x;
         Leaf<typename Spec::R> r;
         Leaf<typename Spec::W> w;
-        row.template load_inputs<n.value>(leaf, x, r);
-        load_weight<Spec, kPacked>(p, leaf, w, n.value);
+        row.load_inputs(leaf, count, x, r);
+        load_weight<Spec, kPacked>(p, leaf, count, w);
         float h[kLeafElements];
         Leaf<HeldType<Spec>> held;
         add_residual<Spec>(x, r, h, held);
         if constexpr (Spec::kResidual) {
-          store_leaf<typename Spec::R, kPacked, n.value>(r, row.residual_out, leaf);
+          store_leaf<typename Spec::R, kPacked>(r, row.residual_out, leaf, count);
         }
         Leaf<typename Spec::Y> y;
         normalise<Spec>(held, w, rstd, y);
-        store_leaf<typename Spec::Y, kPacked, n.value>(y, row.y, leaf);
+        store_leaf<typename Spec::Y, kPacked>(y, row.y, leaf, count);
       });
     }
   }

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/bench/tune.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "rmsjit/spec_text.h"
+#include "runtime/compiler.h"
+#include "runtime/launch_plan.h"
+#include "tools/bench/kernel_under_test.h"
+
+namespace rmsjit::bench {
+namespace {
+
+struct Candidate {
+  KernelId id;
+  std::string image;
+  std::string error;
+  std::vector<double> us;  // one a row count
+};
+
+// Every block shape that the fixed sum allows and that could pay: at most 16 leaves a thread.
+std::vector<Candidate> candidates(const NormSpec& spec, const Target& target) {
+  const int leaves = static_cast<int>((spec.hidden + 7) / 8);
+  std::vector<int> threads;
+  for (int t = 1; t <= 1024; t *= 2) {
+    if (t >= 4 || t >= leaves) {
+      if (leaves <= 16 * t || t == 1024) threads.push_back(t);
+    }
+    if (t >= leaves && t >= 32) break;
+  }
+  const int exact = (leaves + 31) / 32 * 32;
+  if (exact <= 1024 && (exact & (exact - 1)) != 0) threads.push_back(exact);
+  std::vector<Candidate> out;
+  for (int t : threads) {
+    for (int rows : {1, 2, 4, 8, 16, 32}) {
+      if (t * rows > 512 && rows > 1) continue;
+      if (t < 32 && t * rows < 32) continue;
+      Tuning tuning = complete_tuning(spec, t, rows);
+      out.push_back({KernelId{spec, target, tuning}, "", "", {}});
+      if (tuning.weight_early) {
+        tuning.weight_early = false;
+        out.push_back({KernelId{spec, target, tuning}, "", "", {}});
+      }
+    }
+  }
+  return out;
+}
+
+void compile_all(std::vector<Candidate*> work, Compiler& compiler, int jobs) {
+  std::atomic<size_t> next{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < jobs; ++i) {
+    threads.emplace_back([&] {
+      for (size_t at; (at = next.fetch_add(1)) < work.size();) {
+        Result<CompiledImage> image = compiler.compile(make_compile_request(work[at]->id));
+        if (image.ok()) {
+          work[at]->image = std::move(image->image);
+          if (image->stack_bytes != 0) work[at]->error = "uses local memory";
+        } else {
+          work[at]->error = image.message();
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+// Launches of one graph: enough that the graph's own start does not count.
+int launches_for(int64_t bytes) {
+  return static_cast<int>(
+      std::clamp<int64_t>((int64_t{1} << 30) / std::max<int64_t>(bytes, 1), 4, 96));
+}
+
+void time_candidates(const Cuda& cuda, std::vector<Candidate*>& work, const TuneOptions& options) {
+  const Stream stream(cuda);
+  const NormSpec& spec = work.front()->id.spec;
+  std::vector<std::unique_ptr<KernelUnderTest>> kernels;
+  for (Candidate* c : work)
+    kernels.push_back(std::make_unique<KernelUnderTest>(cuda, c->id, c->image));
+  for (int64_t rows : options.rows) {
+    const int64_t bytes = rows * spec.hidden * 2 * (spec.has_residual() ? 4 : 2);
+    const std::vector<TensorSet> sets = make_tensor_sets(cuda, spec, rows, 4);
+    const int launches = launches_for(bytes) / 4 * 4;
+    std::vector<std::unique_ptr<Graph>> graphs;
+    std::vector<std::vector<double>> times(kernels.size());
+    for (const auto& kernel : kernels) {
+      graphs.push_back(std::make_unique<Graph>(cuda, stream, [&](CUstream s) {
+        for (int i = 0; i < launches; ++i) {
+          kernel->launch(s, sets[static_cast<size_t>(i % 4)], rows);
+        }
+      }));
+      graphs.back()->launch();
+    }
+    stream.synchronize();
+    for (int round = 0; round < options.rounds; ++round) {
+      for (size_t i = 0; i < graphs.size(); ++i)
+        times[i].push_back(graphs[i]->time_us() / launches);
+    }
+    for (size_t i = 0; i < work.size(); ++i) work[i]->us.push_back(median(times[i]));
+  }
+}
+
+// The cost of a plan: the geometric mean, over the row counts, of its time over the best time.
+double cost(const Candidate& c, const std::vector<double>& best) {
+  double sum = 0;
+  for (size_t i = 0; i < best.size(); ++i) sum += std::log(c.us[i] / best[i]);
+  return std::exp(sum / static_cast<double>(best.size()));
+}
+
+void report(std::vector<Candidate*> work, const TuneOptions& options,
+            nlohmann::ordered_json& cells) {
+  std::vector<double> best(options.rows.size(), 1e30);
+  for (const Candidate* c : work) {
+    for (size_t i = 0; i < best.size(); ++i) best[i] = std::min(best[i], c->us[i]);
+  }
+  std::sort(work.begin(), work.end(), [&](const Candidate* a, const Candidate* b) {
+    return cost(*a, best) < cost(*b, best);
+  });
+  const NormSpec& spec = work.front()->id.spec;
+  const Tuning shipped = launch_plan(spec, work.front()->id.target);
+  for (const Candidate* c : work) {
+    const bool is_shipped = c->id.tuning == shipped;
+    if (c == work.front() || is_shipped) {
+      std::string line =
+          fmt::format("{:<52} {:<62} {} +{:5.1f}%", spec_text(spec), tuning_text(c->id.tuning),
+                      is_shipped ? "shipped" : "       ", 100 * (cost(*c, best) - 1));
+      for (size_t i = 0; i < best.size(); ++i)
+        line += fmt::format(" {}:{:.2f}/{:.2f}", options.rows[i], c->us[i], best[i]);
+      std::puts(line.c_str());
+    }
+    cells.push_back({{"spec", spec_text(spec)},
+                     {"tuning", tuning_text(c->id.tuning)},
+                     {"shipped", is_shipped},
+                     {"rows", options.rows},
+                     {"us", c->us}});
+  }
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int tune(const TuneOptions& options) {
+  const Cuda cuda;
+  const Target target{cuda.sm()};
+  CompilerOptions compiler_options;
+  compiler_options.nvrtc = options.nvrtc;
+  const std::unique_ptr<Compiler> compiler = make_inprocess_compiler(compiler_options);
+  std::vector<std::vector<Candidate>> groups;
+  for (const std::string& variant : options.variants) {
+    for (int64_t hidden : options.hidden) {
+      Result<NormSpec> spec = parse_spec(fmt::format("hidden={},{}", hidden, variant));
+      if (!spec.ok()) throw CudaError(spec.message());
+      Result<NormSpec> resolved = resolve(*spec, target);
+      if (!resolved.ok()) throw CudaError(resolved.message());
+      groups.push_back(candidates(*resolved, target));
+    }
+  }
+  std::vector<Candidate*> all;
+  for (auto& group : groups) {
+    for (Candidate& c : group) all.push_back(&c);
+  }
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  compile_all(all, *compiler, options.jobs > 0 ? options.jobs : cores);
+  int failed = 0;
+  nlohmann::ordered_json cells = nlohmann::ordered_json::array();
+  for (auto& group : groups) {
+    std::vector<Candidate*> work;
+    for (Candidate& c : group) {
+      if (c.error.empty()) {
+        work.push_back(&c);
+      } else {
+        ++failed;
+        std::fprintf(stderr, "%s: %s\n", tuning_text(c.id.tuning).c_str(), c.error.c_str());
+      }
+    }
+    if (work.empty()) continue;
+    time_candidates(cuda, work, options);
+    report(work, options, cells);
+  }
+  if (!options.json_path.empty()) {
+    std::ofstream(options.json_path)
+        << nlohmann::ordered_json{{"schema_version", 1}, {"gpu", cuda.name()}, {"cells", cells}};
+  }
+  return failed;
+}
+
+}  // namespace rmsjit::bench
