@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "runtime/compiler_errors.h"
+#include "runtime/no_cancel.h"
 
 namespace rmsjit {
 namespace {
@@ -34,15 +35,13 @@ Status run_on_compile_thread(const std::function<void()>& work) {
   int error = pthread_attr_init(&attributes);
   if (error != 0) return no_compile_thread(error);
   pthread_attr_setstacksize(&attributes, kStackBytes);
-  int cancel_state = 0;
-  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);  // pthread_join is a cancel point
+  const NoCancel no_cancel;
   pthread_sigmask(SIG_SETMASK, &all, &before);
   pthread_t thread;
   error = pthread_create(&thread, &attributes, run, const_cast<std::function<void()>*>(&work));
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_attr_destroy(&attributes);
   if (error == 0) pthread_join(thread, nullptr);
-  pthread_setcancelstate(cancel_state, nullptr);
   return error == 0 ? Status() : no_compile_thread(error);
 }
 

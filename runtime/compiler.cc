@@ -80,22 +80,7 @@ CompileJob make_job(const CompileRequest& request) {
   return job;
 }
 
-std::vector<std::string> options_for_version(const std::vector<std::string>& canonical, int major,
-                                             int minor) {
-  std::vector<std::string> options;
-  for (const std::string& option : canonical) {
-    // Before 12.9 there was no cache to turn off; everything else is known from 12.4 on.
-    if (option == "--no-cache" && (major < 12 || (major == 12 && minor < 9))) continue;
-    options.push_back(option);
-  }
-  return options;
-}
-
 std::unique_ptr<Compiler> make_inprocess_compiler(const CompilerOptions& options) {
-  return std::make_unique<InProcessCompiler>(options);
-}
-
-std::unique_ptr<Compiler> make_worker_compiler(const CompilerOptions& options) {
   return std::make_unique<InProcessCompiler>(options);
 }
 

@@ -60,7 +60,8 @@ struct CompilerOptions {
   std::string nvrtc;   // path given by the caller or RMSJIT_NVRTC; empty: search
   std::string worker;  // path given by the caller or RMSJIT_WORKER; empty: search
   int timeout_ms = 120000;
-  int jobs = 0;  // workers alive at once; 0: min(8, cores)
+  int jobs = 0;                // workers alive at once; 0: min(8, cores)
+  int worker_idle_ms = 10000;  // an unused worker, about 100 MiB of memory, ends after this
   // Told once when no worker can be started and compiles stay in this process; may be empty.
   std::function<void(const std::string&)> warn;
 };

@@ -8,11 +8,6 @@
 namespace rmsjit {
 namespace {
 
-std::string errno_text(int error) {
-  char buffer[128];
-  return strerror_r(error, buffer, sizeof buffer);  // glibc's form: returns the text
-}
-
 std::string list_places(const std::vector<TriedPlace>& tried) {
   std::string text;
   for (const TriedPlace& place : tried) text += "\n  " + place.path + ": " + place.reason;
@@ -25,6 +20,11 @@ std::string heading(const CompileJob& job, const CompilerIdentity& nvrtc) {
 }
 
 }  // namespace
+
+std::string errno_text(int error) {
+  char buffer[128];
+  return strerror_r(error, buffer, sizeof buffer);  // glibc's form: returns the text
+}
 
 Status cubin_damaged(std::string_view what, uint64_t value) {
   return Status(StatusCode::kDamaged, fmt::format("the cubin is damaged: {} {}", what, value));
@@ -77,6 +77,10 @@ Status signals_unshielded(const std::string& path, const std::string& why) {
                 fmt::format("{} would replace this process's signal handlers and cannot be kept "
                             "from it ({}): make the compile worker available",
                             path, why));
+}
+
+Status worker_cannot_start(const std::string& reason) {
+  return Status(StatusCode::kWorkerFailed, reason);
 }
 
 Status worker_not_started(const std::vector<TriedPlace>& tried) {

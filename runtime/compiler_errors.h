@@ -20,6 +20,8 @@ struct TriedPlace {
   std::string reason;
 };
 
+std::string errno_text(int error);
+
 Status cubin_damaged(std::string_view what, uint64_t value);
 Status image_mismatch(const std::string& target, const std::string& found);
 
@@ -35,6 +37,7 @@ Status nvrtc_broken(const CompileJob& job, const CompilerIdentity& nvrtc, const 
 Status no_compile_thread(int error);
 Status signals_unshielded(const std::string& path, const std::string& why);
 
+Status worker_cannot_start(const std::string& reason);  // one place; no sentence of its own
 Status worker_not_started(const std::vector<TriedPlace>& tried);
 Status worker_ended(const std::string& path, int pid, const std::string& how);
 Status worker_timed_out(const std::string& path, int pid, int timeout_ms);

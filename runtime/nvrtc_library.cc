@@ -17,12 +17,14 @@
 
 namespace rmsjit {
 
-#define RMSJIT_NVRTC_FUNCTIONS(X)                                                                 \
-  X(nvrtcVersion)                                                                                 \
-  X(nvrtcGetNumSupportedArchs)                                                                    \
-  X(nvrtcGetSupportedArchs) X(nvrtcGetErrorString) X(nvrtcCreateProgram) X(nvrtcCompileProgram)   \
-      X(nvrtcDestroyProgram) X(nvrtcGetProgramLogSize) X(nvrtcGetProgramLog) X(nvrtcGetCUBINSize) \
-          X(nvrtcGetCUBIN) X(nvrtcGetPTXSize) X(nvrtcGetPTX)
+#define RMSJIT_NVRTC_FUNCTIONS(X)                                                               \
+  X(nvrtcVersion)                                                                               \
+  X(nvrtcGetNumSupportedArchs)                                                                  \
+  X(nvrtcGetSupportedArchs)                                                                     \
+  X(nvrtcGetErrorString)                                                                        \
+  X(nvrtcCreateProgram) X(nvrtcCompileProgram) X(nvrtcDestroyProgram) X(nvrtcGetProgramLogSize) \
+      X(nvrtcGetProgramLog) X(nvrtcGetCUBINSize) X(nvrtcGetCUBIN) X(nvrtcGetPTXSize)            \
+          X(nvrtcGetPTX)
 
 struct NvrtcLibrary::Functions {
 #define RMSJIT_DECLARE(name) decltype(&::name) name = nullptr;
@@ -110,6 +112,17 @@ Result<std::shared_ptr<const NvrtcLibrary>> NvrtcLibrary::open(const NvrtcSearch
     if (auto library = attempt(place, false)) return {std::move(library)};
   }
   return no_nvrtc(tried);
+}
+
+std::vector<std::string> options_for_version(const std::vector<std::string>& canonical, int major,
+                                             int minor) {
+  std::vector<std::string> options;
+  for (const std::string& option : canonical) {
+    // Before 12.9 there was no cache to turn off; everything else is known from 12.4 on.
+    if (option == "--no-cache" && (major < 12 || (major == 12 && minor < 9))) continue;
+    options.push_back(option);
+  }
+  return options;
 }
 
 class NvrtcLibrary::Program {
