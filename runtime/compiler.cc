@@ -16,11 +16,10 @@ namespace {
 
 // Without --no-cache NVRTC calls cuInit, which breaks a later fork; without
 // -modify-stack-limit=false it lifts the process's RLIMIT_STACK. -minimal leaves out declarations
-// that the template does not use. -default-device is for generic lambdas, which NVRTC takes for
-// host functions and gives no way to annotate.
+// that the template does not use.
 std::vector<std::string> option_list(const Target& target) {
-  return {"-arch=" + target.name(),    "--std=c++17", "--fmad=false",   "--no-cache",
-          "-modify-stack-limit=false", "-minimal",    "-default-device"};
+  return {"-arch=" + target.name(),    "--std=c++17", "--fmad=false", "--no-cache",
+          "-modify-stack-limit=false", "-minimal"};
 }
 
 class InProcessCompiler : public Compiler {
