@@ -35,7 +35,8 @@ struct CacheKey {
   std::vector<Field> fields;
 
   CacheKey& add(std::string_view label, std::string_view value);
-  // The exact bytes that are hashed; stored in the entry and compared on load.
+  // The exact bytes that are hashed; stored in the entry and compared on load. One line a field:
+  // <label bytes> ":" <label> "=" <value bytes> ":" <value> "\n", lengths in decimal.
   std::string text() const;
   Digest digest() const;
   // The inverse of text(). Errors: kDamaged.

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// DiskCache: a directory of entries, DIR/v1/obj/<2 hex>/<62 hex>.rmsk. One class serves both the
-// writable layer and a bundle, because a bundle is a cache directory that is only read. Safe from
-// many threads and processes; every failure leaves the directory whole.
+// DiskCache: a directory of entries, DIR/v1/obj/<2 hex>/<62 hex>.rmsk, with v1/tmp/ for files being
+// written and v1/lock for locks. One class serves both the writable layer and a bundle, because a
+// bundle is a cache directory that is only read. Safe from many threads and processes; every
+// failure leaves the directory whole. What is trusted is v1, held by handle: a directory removed
+// while open is made again by the next put().
 #ifndef RMSJIT_DISK_CACHE_H_
 #define RMSJIT_DISK_CACHE_H_
 
-#include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,16 +32,18 @@ struct Lookup {
 };
 
 struct EntryListing {
-  std::string digest_hex;  // from the file name
+  std::string digest_hex;  // from the file name; two digits for a folder that cannot be read
   int64_t bytes = 0;
   int64_t modified_s = 0;  // last use, approximately (mtime is refreshed on a hit)
-  Lookup lookup;           // kHit, kDamaged or kUnreadable
+  Lookup lookup;           // with verify: kHit, kDamaged or kUnreadable; else untouched
 };
 
 struct PruneResult {
   int64_t entries_before = 0, bytes_before = 0;
   int64_t entries_removed = 0, bytes_removed = 0;
+  int64_t entries_failed = 0;  // could not be removed
   int64_t stale_temporaries_removed = 0;
+  bool another_pruner = false;  // somebody else is at it: nothing was done
 };
 
 // Held while this process compiles a key, so that others wait instead of compiling too. It only
@@ -66,10 +67,17 @@ class KeyLock {
 class DiskCache {
  public:
   enum class Mode { kReadWrite, kReadOnly };
-  enum class Share { kPrivate, kGroup };  // kGroup: an explicit choice to trust the group
+  // Who may use what this process writes; the umask narrows it further.
+  enum class Share {
+    kPrivate,   // 0700 and 0600
+    kGroup,     // 0770 and 0640: an explicit choice to trust everybody in the group
+    kReadable,  // 0755 and 0644: a bundle for an image that runs under any user; trust as kPrivate
+  };
 
-  // kReadWrite creates DIR (0700), v1 and CACHEDIR.TAG as needed and checks who owns v1; kReadOnly
-  // creates nothing, takes no lock and touches nothing.
+  // kReadWrite creates DIR, v1 and CACHEDIR.TAG as needed, and trusts v1 only if it belongs to the
+  // effective user (kGroup: or to one of its groups) and nobody else can write it. kReadOnly
+  // creates nothing, takes no lock, touches nothing and accepts any owner, but no v1 that everybody
+  // can write on a writable mount.
   // Errors: kIo, kNotFound (kReadOnly, no v1), kUntrusted.
   static Result<std::unique_ptr<DiskCache>> open(const std::string& directory, Mode mode,
                                                  Share share = Share::kPrivate);
@@ -79,18 +87,22 @@ class DiskCache {
 
   const std::string& directory() const { return directory_; }
   Mode mode() const { return mode_; }
+  // "nfs", "lustre", "fuse" ..., or null on a local file system. On a network file system locks
+  // live in $XDG_RUNTIME_DIR, so they hold for one node, or there are none.
+  const char* network_file_system() const;
 
   // Reads, verifies every byte and compares the stored key text with the one asked for.
   Lookup get(const CacheKey& key);
   // Publishes without replacing: the first writer wins, and losing is success. Damage found at the
-  // name is replaced. Errors: kIo. Requires kReadWrite.
+  // name is replaced. Errors: kIo, kUntrusted; kInvalidArgument for an entry that would not read
+  // back, and for kReadOnly.
   Status put(const Entry& entry);
   // put() that replaces an intact entry too (build --refresh).
   Status replace(const Entry& entry);
   // Waits up to wait_ms for the key; an unheld lock (time-out, no locks here) is a normal answer.
   KeyLock lock(const Digest& digest, int wait_ms);
 
-  // Every entry file, sorted by digest. With `verify`, each is read and checked.
+  // Every entry file, sorted by digest. With `verify`, each is read and checked. Removes nothing.
   Result<std::vector<EntryListing>> list(bool verify);
   // Removes least recently used entries until at most max_bytes remain, keeping entries younger
   // than min_age_s, and sweeps temporaries older than an hour. One pruner at a time.
@@ -101,10 +113,13 @@ class DiskCache {
   Status remove(const Digest& digest);
 
  private:
-  DiskCache() = default;
+  DiskCache();
+  Status publish(const Entry& entry, bool over);
+  KeyLock lock_at(int64_t offset, int wait_ms);
+
   std::string directory_;
   Mode mode_ = Mode::kReadOnly;
-  struct State;  // descriptors of v1, obj, tmp and the lock file
+  struct State;  // the handle of v1
   std::unique_ptr<State> state_;
 };
 

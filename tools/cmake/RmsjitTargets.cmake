@@ -8,8 +8,9 @@ target_compile_options(rmsjit_options INTERFACE
 target_include_directories(rmsjit_options INTERFACE
   ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/runtime/include ${PROJECT_BINARY_DIR}/generated)
 if(RMSJIT_SANITIZE)
-  target_compile_options(rmsjit_options INTERFACE -fsanitize=${RMSJIT_SANITIZE} -fno-omit-frame-pointer
-                                                  -fno-sanitize-recover=all -g)
+  # vptr asks for RTTI, which the library is built without.
+  target_compile_options(rmsjit_options INTERFACE -fsanitize=${RMSJIT_SANITIZE} -fno-sanitize=vptr
+                                                  -fno-omit-frame-pointer -fno-sanitize-recover=all -g)
   target_link_options(rmsjit_options INTERFACE -fsanitize=${RMSJIT_SANITIZE})
 endif()
 
