@@ -31,6 +31,11 @@ RMSJIT_DEVICE u32 thread_y() { return threadIdx.y; }
 RMSJIT_DEVICE u32 block_x() { return blockIdx.x; }
 RMSJIT_DEVICE u32 rows_per_block() { return blockDim.y; }
 
+// How far an address is past a multiple of 16.
+RMSJIT_DEVICE u32 bytes_past_16(const void* p) {
+  return static_cast<u32>(reinterpret_cast<u64>(p)) & 15u;
+}
+
 // --- global memory ---
 template <Load kLoad>
 RMSJIT_DEVICE Words<4> load_words(const Words<4>* p) {
@@ -104,6 +109,11 @@ RMSJIT_DEVICE u32 f16x2_from_floats(float low, float high) {
   return v;
 }
 
+// The low word of (high:low) >> bits, for bits < 32.
+RMSJIT_DEVICE u32 funnel_shift_right(u32 low, u32 high, u32 bits) {
+  return __funnelshift_r(low, high, bits);
+}
+
 // --- arithmetic that has to be one instruction ---
 RMSJIT_DEVICE float fused_multiply_add(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 RMSJIT_DEVICE float rsqrt_fast(float v) {
@@ -117,6 +127,8 @@ RMSJIT_DEVICE float rsqrt_exact(float v) { return __frsqrt_rn(v); }
 RMSJIT_DEVICE float shuffle_xor(float v, int lane_mask) {
   return __shfl_xor_sync(0xffffffffu, v, lane_mask);
 }
+// The value of the lane below; lane 0 gets its own.
+RMSJIT_DEVICE u32 shuffle_up(u32 v) { return __shfl_up_sync(0xffffffffu, v, 1); }
 RMSJIT_DEVICE void block_barrier() { __syncthreads(); }
 RMSJIT_DEVICE float shared_load(const float* cell) { return *cell; }
 RMSJIT_DEVICE void shared_store(float* cell, float v) { *cell = v; }

@@ -9,6 +9,7 @@
 namespace rmsjit {
 
 constexpr int kLeafElements = 8;
+constexpr int kWarpThreads = 32;
 
 enum class AddRound { kRounded, kUnrounded, kStatsUnrounded };
 enum class MulRound { kOnce, kTwice };

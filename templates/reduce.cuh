@@ -16,8 +16,6 @@
 
 namespace rmsjit {
 
-constexpr int kWarpThreads = 32;
-
 // One row's partial sums: a float for each thread. Rows of at most a warp need none.
 template <class Spec>
 struct Scratch {

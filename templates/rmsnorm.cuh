@@ -11,6 +11,7 @@
 #define RMSJIT_RMSNORM_CUH
 
 #include "numeric.cuh"
+#include "realign.cuh"
 #include "reduce.cuh"
 #include "rmsnorm_params.h"
 
@@ -25,6 +26,10 @@ struct Shape {
   // Leaves whose loads are in flight together: all of a short row, and never more registers than
   // the widest block leaves a thread.
   static constexpr int kChunk = kSlots < Spec::kChunk ? kSlots : Spec::kChunk;
+  // The unpacked entry realigns long rows whose size is no multiple of a leaf: contiguous, they are
+  // unaligned all but always. Elsewhere it serves the odd view, and the code is not worth its
+  // compile time.
+  static constexpr bool kRealign = kTail != 0 && Spec::kThreads >= kWarpThreads;
   static_assert(kSlots == 1 || (Spec::kThreads & (Spec::kThreads - 1)) == 0,
                 "a row of several slots needs a power-of-two number of threads");
   static_assert(Spec::kThreads % kWarpThreads == 0 || kWarpThreads % Spec::kThreads == 0,
@@ -49,6 +54,36 @@ RMSJIT_DEVICE void with_leaf(int slot, const F& f) {
     f(leaf, kLeafElements);
   } else if constexpr (S::kTail != 0) {
     if (leaf == S::kFullLeaves) f(leaf, S::kTail);
+  }
+}
+
+template <class Spec, class T, Load kLoad, bool kPacked>
+RMSJIT_DEVICE void load_row_leaf(Leaf<T>& leaf, const typename T::Storage* row, int index,
+                                 int count) {
+  if (!kPacked && Shape<Spec>::kRealign && index > 0 && index + 1 < Shape<Spec>::kFullLeaves) {
+    load_realigned<T, kLoad>(leaf, row + index * kLeafElements);
+  } else {
+    load_leaf<T, kLoad, kPacked>(leaf, row, index, count);
+  }
+}
+
+// Stores a slot's leaves; every thread of the row calls it, with or without a leaf.
+template <class Spec, class T, bool kPacked>
+RMSJIT_DEVICE void store_slot(const Leaf<T>& leaf, typename T::Storage* row, int slot) {
+  if constexpr (kPacked || !Shape<Spec>::kRealign) {
+    with_leaf<Spec>(slot,
+                    [&](int index, int count) { store_leaf<T, kPacked>(leaf, row, index, count); });
+  } else {
+    const Words<4> before = last_words_of_lane_below(leaf);
+    with_leaf<Spec>(slot, [&](int index, int count) {
+      if (count < kLeafElements) {
+        store_leaf<T, false>(leaf, row, index, count);
+      } else {
+        const u32 lane = thread_x() % kWarpThreads;
+        const bool last = lane == kWarpThreads - 1 || index + 1 >= Shape<Spec>::kFullLeaves;
+        store_realigned<T>(leaf, before, row + index * kLeafElements, lane == 0, last);
+      }
+    });
   }
 }
 
@@ -94,8 +129,10 @@ struct RowTensors {
   }
 
   RMSJIT_DEVICE void load_inputs(int leaf, int count, Leaf<X>& x_leaf, Leaf<R>& r_leaf) const {
-    load_leaf<X, kXLoad, kPacked>(x_leaf, x, leaf, count);
-    if constexpr (Spec::kResidual) load_leaf<R, kRLoad, kPacked>(r_leaf, residual, leaf, count);
+    load_row_leaf<Spec, X, kXLoad, kPacked>(x_leaf, x, leaf, count);
+    if constexpr (Spec::kResidual) {
+      load_row_leaf<Spec, R, kRLoad, kPacked>(r_leaf, residual, leaf, count);
+    }
   }
 };
 
@@ -159,7 +196,7 @@ RMSJIT_DEVICE void load_weight(const RmsNormParams& p, int leaf, int count,
                                Leaf<typename Spec::W>& w_leaf) {
   if constexpr (Spec::kHasWeight) {
     using W = typename Spec::W;
-    load_leaf<W, RowTensors<Spec, kPacked>::kWLoad, kPacked>(
+    load_row_leaf<Spec, W, RowTensors<Spec, kPacked>::kWLoad, kPacked>(
         w_leaf, static_cast<const typename W::Storage*>(p.weight), leaf, count);
   }
 }
@@ -175,6 +212,7 @@ struct HeldRow {
   RMSJIT_DEVICE void load_weights(const RmsNormParams& p, int first, int slots) {
     RMSJIT_UNROLL
     for (int i = 0; i < slots; ++i) {
+      weight[i].clear();
       with_leaf<Spec>(first + i, [&](int leaf, int count) {
         load_weight<Spec, kPacked>(p, leaf, count, weight[i]);
       });
@@ -201,9 +239,7 @@ struct HeldRow {
         add_residual<Spec>(x[i], r[i], h, held[first + i]);
         sums[first + i] = leaf_sum(h);
         if constexpr (Spec::kResidual) {
-          with_leaf<Spec>(first + i, [&](int leaf, int count) {
-            store_leaf<typename Spec::R, kPacked>(r[i], row.residual_out, leaf, count);
-          });
+          store_slot<Spec, typename Spec::R, kPacked>(r[i], row.residual_out, first + i);
         }
       }
     }
@@ -217,11 +253,9 @@ struct HeldRow {
       if constexpr (!Spec::kWeightEarly) load_weights(p, first, slots);
       RMSJIT_UNROLL
       for (int i = 0; i < slots; ++i) {
-        with_leaf<Spec>(first + i, [&](int leaf, int count) {
-          Leaf<typename Spec::Y> y;
-          normalise<Spec>(held[first + i], weight[Spec::kWeightEarly ? first + i : i], rstd, y);
-          store_leaf<typename Spec::Y, kPacked>(y, row.y, leaf, count);
-        });
+        Leaf<typename Spec::Y> y;
+        normalise<Spec>(held[first + i], weight[Spec::kWeightEarly ? first + i : i], rstd, y);
+        store_slot<Spec, typename Spec::Y, kPacked>(y, row.y, first + i);
       }
     }
   }
@@ -253,22 +287,25 @@ struct RereadRow {
   RMSJIT_DEVICE void write(const RmsNormParams& p, const Tensors& row, float rstd) {
     // Rolled on purpose: unrolled over all slots the loads would need the registers of HeldRow.
     for (int slot = 0; slot < S::kSlots; ++slot) {
+      Leaf<typename Spec::X> x;
+      Leaf<typename Spec::R> r;
+      Leaf<typename Spec::W> w;
+      x.clear();
+      r.clear();
+      w.clear();
       with_leaf<Spec>(slot, [&](int leaf, int count) {
-        Leaf<typename Spec::X> x;
-        Leaf<typename Spec::R> r;
-        Leaf<typename Spec::W> w;
         row.load_inputs(leaf, count, x, r);
         load_weight<Spec, kPacked>(p, leaf, count, w);
-        float h[kLeafElements];
-        Leaf<HeldType<Spec>> held;
-        add_residual<Spec>(x, r, h, held);
-        if constexpr (Spec::kResidual) {
-          store_leaf<typename Spec::R, kPacked>(r, row.residual_out, leaf, count);
-        }
-        Leaf<typename Spec::Y> y;
-        normalise<Spec>(held, w, rstd, y);
-        store_leaf<typename Spec::Y, kPacked>(y, row.y, leaf, count);
       });
+      float h[kLeafElements];
+      Leaf<HeldType<Spec>> held;
+      add_residual<Spec>(x, r, h, held);
+      if constexpr (Spec::kResidual) {
+        store_slot<Spec, typename Spec::R, kPacked>(r, row.residual_out, slot);
+      }
+      Leaf<typename Spec::Y> y;
+      normalise<Spec>(held, w, rstd, y);
+      store_slot<Spec, typename Spec::Y, kPacked>(y, row.y, slot);
     }
   }
 };

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole leaves at addresses that are aligned to their elements only, moved in aligned 16-byte
+// pieces and shifted into place: element by element the same bytes cost eight times the accesses.
+// Nothing outside the row is touched: a load realigns leaves that have a whole leaf on both sides,
+// and a store completes an aligned piece from the leaf of the lane below.
+#ifndef RMSJIT_REALIGN_CUH
+#define RMSJIT_REALIGN_CUH
+
+#include "numeric.cuh"
+
+namespace rmsjit {
+
+// Drops the first `bytes` (even, < 16) of word[0 .. kOut + 3]; word[0 .. kOut - 1] is what follows.
+template <int kOut>
+RMSJIT_DEVICE void drop_bytes(u32 (&word)[kOut + 4], u32 bytes) {
+  RMSJIT_UNROLL
+  for (int i = 0; i < kOut + 2; ++i) word[i] = (bytes & 8u) != 0 ? word[i + 2] : word[i];
+  RMSJIT_UNROLL
+  for (int i = 0; i < kOut + 1; ++i) word[i] = (bytes & 4u) != 0 ? word[i + 1] : word[i];
+  RMSJIT_UNROLL
+  for (int i = 0; i < kOut; ++i) {
+    word[i] = funnel_shift_right(word[i], word[i + 1], 8 * (bytes & 3u));
+  }
+}
+
+// Reads the aligned pieces that hold the leaf at `at`: up to 15 bytes before and after it.
+template <class T, Load kLoad>
+RMSJIT_DEVICE void load_realigned(Leaf<T>& leaf, const typename T::Storage* at) {
+  constexpr int kWords = Leaf<T>::kWords;
+  const u32 past = bytes_past_16(at);
+  const auto* piece = reinterpret_cast<const Words<4>*>(at - past / T::kBytes);
+  u32 word[kWords + 4];
+  RMSJIT_UNROLL
+  for (int i = 0; i < kWords + 4; i += 4) {
+    const Words<4> v = load_words<kLoad>(piece + i / 4);
+    RMSJIT_UNROLL
+    for (int j = 0; j < 4; ++j) word[i + j] = v.w[j];
+  }
+  drop_bytes<kWords>(word, past);
+  RMSJIT_UNROLL
+  for (int i = 0; i < kWords; ++i) leaf.word[i] = word[i];
+}
+
+// What store_realigned needs of the leaf before; every lane of the warp calls it.
+template <class T>
+RMSJIT_DEVICE Words<4> last_words_of_lane_below(const Leaf<T>& leaf) {
+  Words<4> before;
+  RMSJIT_UNROLL
+  for (int i = 0; i < 4; ++i) before.w[i] = shuffle_up(leaf.word[Leaf<T>::kWords - 4 + i]);
+  return before;
+}
+
+// The last `bytes` (even, < 16) of an aligned piece, in the widest aligned stores.
+template <class T>
+RMSJIT_DEVICE void store_piece_end(char* piece, const u32* w, u32 bytes) {
+  const bool eight = (bytes & 8u) != 0;
+  if (eight) store_words(reinterpret_cast<Words<2>*>(piece + 8), Words<2>{w[2], w[3]});
+  if ((bytes & 4u) != 0) {
+    store_u32(reinterpret_cast<u32*>(piece + (eight ? 4 : 12)), eight ? w[1] : w[3]);
+  }
+  if (T::kBytes == 2 && (bytes & 2u) != 0) {
+    const u32 from = (bytes & 4u) != 0 ? (eight ? w[0] : w[2]) : (eight ? w[1] : w[3]);
+    store_u16(reinterpret_cast<u16*>(piece + 16 - bytes), from >> 16);
+  }
+}
+
+// The first `bytes` (even, < 16) of an aligned piece.
+template <class T>
+RMSJIT_DEVICE void store_piece_begin(char* piece, const u32* w, u32 bytes) {
+  const bool eight = (bytes & 8u) != 0;
+  if (eight) store_words(reinterpret_cast<Words<2>*>(piece), Words<2>{w[0], w[1]});
+  if ((bytes & 4u) != 0) {
+    store_u32(reinterpret_cast<u32*>(piece + (eight ? 8 : 0)), eight ? w[2] : w[0]);
+  }
+  if (T::kBytes == 2 && (bytes & 2u) != 0) {
+    const u32 from = (bytes & 4u) != 0 ? (eight ? w[3] : w[1]) : (eight ? w[2] : w[0]);
+    store_u16(reinterpret_cast<u16*>(piece + (bytes & 12u)), from & 0xffffu);
+  }
+}
+
+// Stores the whole leaf at `at`. `first`: the lane below holds no leaf of this row before it;
+// `last`: the lane above holds no whole leaf after it.
+template <class T>
+RMSJIT_DEVICE void store_realigned(const Leaf<T>& leaf, const Words<4>& before,
+                                   typename T::Storage* at, bool first, bool last) {
+  constexpr int kWords = Leaf<T>::kWords;
+  const u32 past = bytes_past_16(at);
+  if (past == 0) {
+    store_leaf<T, true>(leaf, at, 0, kLeafElements);
+    return;
+  }
+  u32 word[kWords + 8];
+  RMSJIT_UNROLL
+  for (int i = 0; i < 4; ++i) word[i] = before.w[i];
+  RMSJIT_UNROLL
+  for (int i = 0; i < kWords; ++i) word[i + 4] = leaf.word[i];
+  RMSJIT_UNROLL
+  for (int i = 0; i < 4; ++i) word[kWords + 4 + i] = 0;
+  drop_bytes<kWords + 4>(word, 16 - past);
+  char* piece = reinterpret_cast<char*>(at) - past;
+  if (first) {
+    store_piece_end<T>(piece, word, 16 - past);
+  } else {
+    store_words(reinterpret_cast<Words<4>*>(piece), Words<4>{word[0], word[1], word[2], word[3]});
+  }
+  if constexpr (kWords == 8) {
+    store_words(reinterpret_cast<Words<4>*>(piece + 16),
+                Words<4>{word[4], word[5], word[6], word[7]});
+  }
+  if (last) store_piece_begin<T>(piece + 4 * kWords, word + kWords, past);
+}
+
+}  // namespace rmsjit
+
+#endif  // RMSJIT_REALIGN_CUH
