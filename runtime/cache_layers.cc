@@ -5,6 +5,7 @@
 
 #include "rmsjit/spec_text.h"
 #include "rmsjit/version.h"
+#include "runtime/cubin_info.h"
 
 namespace rmsjit {
 namespace {
@@ -35,10 +36,15 @@ CacheLayers::Layer* CacheLayers::local() {
 void CacheLayers::open_now(Layer& layer) {
   const bool bundle = layer.origin == Origin::kBundle;
   const auto mode = bundle ? DiskCache::Mode::kReadOnly : DiskCache::Mode::kReadWrite;
-  auto opened = DiskCache::open(layer.directory, mode);
+  auto opened = DiskCache::open(layer.directory, mode, options_.share);
   if (opened.ok()) {
     layer.cache = std::move(opened).value();
     layer.reason.clear();
+    if (const char* network = layer.cache->network_file_system(); network && options_.log) {
+      options_.log(LogLevel::kInfo, fmt::format("{} is on a network file system ({}): its locks "
+                                                "hold for this node only",
+                                                layer.directory, network));
+    }
     return;
   }
   layer.reason = "cannot be opened: " + opened.message();
@@ -72,8 +78,13 @@ std::shared_ptr<DiskCache> CacheLayers::open(Layer& layer, std::string* reason) 
 std::optional<Acquired> CacheLayers::get(const KernelId& id, const CacheKey& key, DiskCache& cache,
                                          Origin origin, std::string* reason) {
   Lookup lookup = cache.get(key);
-  if (lookup.kind == Lookup::Kind::kHit && lookup.entry.target != id.target.name()) {
-    lookup = {Lookup::Kind::kDamaged, {}, "entry is for target " + lookup.entry.target};
+  if (lookup.kind == Lookup::Kind::kHit) {
+    const Status image = check_image(id.target, lookup.entry.image);
+    if (!image.ok()) {
+      lookup = {Lookup::Kind::kDamaged, {}, image.message()};
+      if (cache.mode() == DiskCache::Mode::kReadWrite)
+        static_cast<void>(cache.remove(key.digest()));
+    }
   }
   if (reason != nullptr) *reason = key_reason(lookup.reason);
   switch (lookup.kind) {

@@ -35,8 +35,9 @@ struct Counters {
 enum class LogLevel { kDebug, kInfo, kWarning };
 
 struct StoreOptions {
-  std::string cache_dir;                  // empty: nothing on disk
-  std::vector<std::string> bundle_paths;  // in order
+  std::string cache_dir;                                // empty: nothing on disk
+  DiskCache::Share share = DiskCache::Share::kPrivate;  // who may use what is written
+  std::vector<std::string> bundle_paths;                // in order
   JitMode jit = JitMode::kOn;
   bool refresh = false;  // compile and replace even on a hit (build --refresh)
   int lock_wait_ms = 20000;

@@ -3,7 +3,7 @@
  *
  * Conventions
  *  1. Each call returns a rmsjit_status; RMSJIT_OK is 0. `error` may be NULL; otherwise it is
- * filled on failure and left alone on success.
+ *     filled on failure and left alone on success.
  *  2. Structs that the caller fills begin with struct_size = sizeof(struct); zero is each other
  *     field's default. A smaller struct reads defaults for its tail; a larger one is accepted only
  *     if its tail is zero (RMSJIT_INVALID_ARGUMENT otherwise).
@@ -56,8 +56,7 @@ typedef struct rmsjit_error {
 typedef struct rmsjit_runtime rmsjit_runtime;
 typedef struct rmsjit_kernel rmsjit_kernel;
 
-/* --- the spec: numbers as in spec.h, 0 is the default ------------------------------------------
- */
+/* --- the spec: numbers as in spec.h, 0 is the default -------------------------------------- */
 enum { RMSJIT_ROWS = 0, RMSJIT_HEADS = 1 };
 enum {
   RMSJIT_DTYPE_DEFAULT = 0, /* bf16 for x, the same as x for the others */
@@ -102,8 +101,7 @@ RMSJIT_API rmsjit_status rmsjit_spec_parse(const char* text, rmsjit_spec* spec,
 RMSJIT_API rmsjit_status rmsjit_spec_text(const rmsjit_spec* spec, char* text, size_t capacity,
                                           size_t* length, rmsjit_error* error);
 
-/* --- the runtime -------------------------------------------------------------------------------
- */
+/* --- the runtime --------------------------------------------------------------------------- */
 enum { RMSJIT_JIT_DEFAULT = 0, RMSJIT_JIT_ON = 1, RMSJIT_JIT_WARN = 2, RMSJIT_JIT_OFF = 3 };
 enum { RMSJIT_COMPILE_DEFAULT = 0, RMSJIT_COMPILE_WORKER = 1, RMSJIT_COMPILE_INPROCESS = 2 };
 enum { RMSJIT_LOG_DEBUG = 0, RMSJIT_LOG_INFO = 1, RMSJIT_LOG_WARNING = 2 };
@@ -212,8 +210,7 @@ typedef struct rmsjit_kernel_info {
 RMSJIT_API rmsjit_status rmsjit_kernel_info_get(const rmsjit_kernel* kernel,
                                                 rmsjit_kernel_info* info, rmsjit_error* error);
 
-/* --- launch ------------------------------------------------------------------------------------
- */
+/* --- launch -------------------------------------------------------------------------------- */
 /* Strides in elements, of 64 bits; the innermost stride is 1. Layout rows: [tokens, hidden], heads
  * and head strides are ignored. Layout heads: [tokens, heads, hidden]. A stride of a dimension of
  * extent <= 1 is ignored. In place: the output's pointer is NULL or the input's, and its strides
@@ -235,7 +232,8 @@ typedef struct rmsjit_args {
   int64_t residual_out_head_stride;
   int64_t y_token_stride;
   int64_t y_head_stride;
-  float eps; /* finite, >= 0 */
+  float eps;        /* finite, >= 0 */
+  int32_t reserved; /* 0 */
 } rmsjit_args;
 
 /* Normalises each row of x into y on `stream` and returns before the GPU is done:
@@ -252,12 +250,10 @@ RMSJIT_API rmsjit_status rmsjit_launch(rmsjit_runtime* runtime, const rmsjit_spe
                                        int32_t device, const rmsjit_args* args, void* stream,
                                        rmsjit_error* error);
 
-/* --- models ------------------------------------------------------------------------------------
- */
+/* --- models -------------------------------------------------------------------------------- */
 /* Derives the key set of a Hugging Face config.json (its text, not its path) under an engine
- * profile
- * ("rmsjit", "flashinfer", "vllm_cuda", ...; NULL: "rmsjit"). tensor_parallel divides sharded
- * widths; 0 means 1. *json receives the text that `rmsnorm-aot keys --json` prints; free it with
+ * profile ("rmsjit", "flashinfer", "vllm_cuda", ...; NULL: "rmsjit"). tensor_parallel divides
+ * sharded widths; 0 means 1. *json receives the text that `rmsnorm-aot keys --json` prints; free it with
  * rmsjit_free. Errors: INVALID_ARGUMENT, NOT_FOUND (unknown family or profile). */
 RMSJIT_API rmsjit_status rmsjit_keys_for_model(const char* config_json, const char* like,
                                                int32_t tensor_parallel, char** json,

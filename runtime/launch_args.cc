@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// The checks stand in one pass, each returning its own sentence; on the good path they are a few
+// dozen predicted branches. Only two tensors whose byte ranges meet (slices of one buffer) pay for
+// divisions.
+#include "runtime/launch_args.h"
+
+#include <cfloat>
+
+#include "runtime/launch_errors.h"
+#include "runtime/launch_plan.h"
+#include "runtime/launch_tensors.h"
+
+namespace rmsjit {
+namespace {
+
+constexpr int64_t kMostBlocks = 0x7fffffff;  // gridDim.x
+constexpr uintptr_t kPackBytes = 16;
+
+inline bool is_packed(const Spans& spans) {
+  uintptr_t bits = 0;
+  for (int i = 0; i < spans.count; ++i) {
+    const Span& span = spans.list[i];
+    bits |= span.begin | static_cast<uintptr_t>(span.token_stride | span.head_stride);
+  }
+  return bits % kPackBytes == 0;
+}
+
+inline Status read_counts(const LaunchFacts& facts, const rmsjit_args& args, Extent& extent,
+                          int64_t& rows) {
+  extent = {args.tokens, facts.has_heads ? args.heads : 1};
+  if (extent.tokens < 0) [[unlikely]]
+    return errors::count_negative("tokens", extent.tokens);
+  if (extent.heads < 0) [[unlikely]]
+    return errors::count_negative("heads", extent.heads);
+  if (__builtin_mul_overflow(extent.tokens, extent.heads, &rows)) [[unlikely]] {
+    return errors::rows_too_many(extent.tokens, extent.heads,
+                                 kMostBlocks * facts.tuning.max_rows_per_block);
+  }
+  return {};
+}
+
+}  // namespace
+
+LaunchFacts::LaunchFacts(const NormSpec& spec, const Tuning& tuning_, int multiprocessors_)
+    : hidden(spec.hidden),
+      x_bytes(static_cast<int32_t>(dtype_bytes(spec.x_dtype()))),
+      weight_bytes(static_cast<int32_t>(dtype_bytes(spec.weight_dtype()))),
+      residual_bytes(spec.has_residual()
+                         ? static_cast<int32_t>(dtype_bytes(spec.residual_dtype_resolved()))
+                         : 0),
+      y_bytes(static_cast<int32_t>(dtype_bytes(spec.y_dtype()))),
+      has_heads(spec.layout == Layout::kHeads),
+      y_in_place(spec.y_placement == YPlacement::kInPlace),
+      residual_in_place(spec.residual_placement == ResidualPlacement::kInPlace),
+      pdl(spec.pdl == Pdl::kOn),
+      multiprocessors(multiprocessors_),
+      tuning(tuning_) {}
+
+Status make_launch_block(const LaunchFacts& facts, const rmsjit_args& args, LaunchBlock& block) {
+  Extent extent;
+  int64_t rows = 0;
+  block.grid_x = 0;
+  RMSJIT_RETURN_IF_ERROR(read_counts(facts, args, extent, rows));
+  if (rows == 0) return {};
+  if (!(args.eps >= 0 && args.eps <= FLT_MAX)) [[unlikely]]
+    return errors::eps_not_allowed(args.eps);
+  if (args.reserved != 0) [[unlikely]]
+    return errors::reserved_not_zero(args.reserved);
+  if (extent.heads > UINT32_MAX) [[unlikely]]
+    return errors::heads_too_many(extent.heads);
+
+  Spans spans;
+  RMSJIT_RETURN_IF_ERROR(read_tensors(facts, extent, args, spans, block.params));
+
+  const int per_block = rows_per_block(facts.tuning, rows, facts.multiprocessors);
+  const int64_t blocks = rows / per_block + (rows % per_block != 0);
+  if (blocks > kMostBlocks) [[unlikely]] {
+    return errors::rows_too_many(extent.tokens, extent.heads, kMostBlocks * per_block);
+  }
+  block.params.rows = rows;
+  block.params.heads = static_cast<unsigned>(extent.heads);
+  block.params.eps = args.eps;
+  block.grid_x = static_cast<uint32_t>(blocks);
+  block.block_x = static_cast<uint32_t>(facts.tuning.threads_per_row);
+  block.block_y = static_cast<uint32_t>(per_block);
+  block.packed = is_packed(spans);
+  return {};
+}
+
+Result<bool> asks_for_nothing(Layout layout, const rmsjit_args& args) {
+  LaunchFacts facts;
+  facts.has_heads = layout == Layout::kHeads;
+  Extent extent;
+  int64_t rows = 0;
+  RMSJIT_RETURN_IF_ERROR(read_counts(facts, args, extent, rows));
+  return rows == 0;
+}
+
+}  // namespace rmsjit

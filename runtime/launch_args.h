@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a caller's rmsjit_args to the kernel's parameter block: every check that launch promises,
+// then the block, the grid and the entry. Pure; no allocation, lock or call into the driver unless
+// there is something to complain about.
+#ifndef RMSJIT_LAUNCH_ARGS_H_
+#define RMSJIT_LAUNCH_ARGS_H_
+
+#include <cstdint>
+
+#include "rmsjit/rmsjit_c.h"
+#include "rmsjit/spec.h"
+#include "rmsjit/status.h"
+#include "templates/render_spec.h"
+#include "templates/rmsnorm_params.h"
+
+namespace rmsjit {
+
+// What launch needs to know of a kernel, worked out once in prepare.
+struct LaunchFacts {
+  LaunchFacts() = default;
+  // Requires a canonical spec.
+  LaunchFacts(const NormSpec& spec, const Tuning& tuning, int multiprocessors);
+
+  int64_t hidden = 0;
+  // Bytes an element; 0 where the tensor is absent.
+  int32_t x_bytes = 0;
+  int32_t weight_bytes = 0;
+  int32_t residual_bytes = 0;
+  int32_t y_bytes = 0;
+  bool has_heads = false;
+  bool y_in_place = false;
+  bool residual_in_place = false;
+  bool pdl = false;
+  int multiprocessors = 0;
+  Tuning tuning;
+};
+
+struct LaunchBlock {
+  RmsNormParams params;
+  uint32_t grid_x = 0;  // 0: there are no rows, nothing to launch
+  uint32_t block_x = 0;
+  uint32_t block_y = 0;
+  bool packed = false;  // every pointer and used stride is a multiple of 16 bytes
+};
+
+// Fills `block`. No rows is success whatever the pointers are. Requires: args is of this version
+// (c_structs.h). Errors: kInvalidArgument, naming the field, its value and what is allowed.
+Status make_launch_block(const LaunchFacts& facts, const rmsjit_args& args, LaunchBlock& block);
+
+// Whether args ask for no rows at all, which is success before any other check.
+// Errors: kInvalidArgument (a negative count).
+Result<bool> asks_for_nothing(Layout layout, const rmsjit_args& args);
+
+}  // namespace rmsjit
+
+#endif  // RMSJIT_LAUNCH_ARGS_H_

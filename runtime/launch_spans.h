@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Span: the bytes that a tensor covers in one launch, and whether two of them share one. Pure.
+#ifndef RMSJIT_LAUNCH_SPANS_H_
+#define RMSJIT_LAUNCH_SPANS_H_
+
+#include <cstdint>
+
+namespace rmsjit {
+
+struct Span {
+  const char* tensor = nullptr;  // x, weight, residual, residual_out or y
+  uintptr_t begin = 0;
+  uintptr_t end = 0;  // one past the last byte
+  // In bytes; 0 where the extent is one.
+  int64_t token_stride = 0;
+  int64_t head_stride = 0;
+  int64_t token_bytes = 0;  // from the first to the last byte of one token
+  int64_t row_bytes = 0;
+  bool written = false;
+};
+
+// For two spans whose byte ranges meet: whether they are slices of one buffer that still share no
+// byte. True for equal token strides whose per-token extents do not meet modulo the stride, and, a
+// level below, for equal head strides (token strides being multiples of them) with such rows.
+bool are_slices(const Span& a, const Span& b);
+
+inline bool share_no_byte(const Span& a, const Span& b) {
+  return a.end <= b.begin || b.end <= a.begin || are_slices(a, b);
+}
+
+}  // namespace rmsjit
+
+#endif  // RMSJIT_LAUNCH_SPANS_H_

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// The five tensors of a launch: checked one by one, then against each other, and written into the
+// parameter block. A part of launch_args.h.
+#ifndef RMSJIT_LAUNCH_TENSORS_H_
+#define RMSJIT_LAUNCH_TENSORS_H_
+
+#include "runtime/launch_args.h"
+#include "runtime/launch_spans.h"
+
+namespace rmsjit {
+
+struct Extent {
+  int64_t tokens;
+  int64_t heads;
+};
+
+enum class Access { kRead, kWritten };
+
+// Every buffer that is there, once.
+struct Spans {
+  Span list[5];
+  int count = 0;
+
+  Span& add(Access access) {
+    list[count].written = access == Access::kWritten;
+    return list[count++];
+  }
+};
+
+// Fills the pointers and strides of `params` and `spans`. Requires tokens and heads > 0.
+// Errors: those of launch_errors.h about one tensor or two.
+Status read_tensors(const LaunchFacts& facts, const Extent& extent, const rmsjit_args& args,
+                    Spans& spans, RmsNormParams& params);
+
+}  // namespace rmsjit
+
+#endif  // RMSJIT_LAUNCH_TENSORS_H_

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every contract on launch arguments, without a driver: addresses are only numbers here.
+#include "runtime/launch_args.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <string>
+
+#include "rmsjit/spec_text.h"
+#include "runtime/launch_plan.h"
+
+namespace rmsjit {
+namespace {
+
+constexpr int64_t kTebibyte = int64_t{1} << 40;
+constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
+
+void* address(int64_t value) { return reinterpret_cast<void*>(value); }
+
+LaunchFacts facts_of(const std::string& text, int multiprocessors = 132) {
+  const Target target{90, false};
+  const NormSpec spec = *resolve(*parse_spec(text), target);
+  return LaunchFacts(spec, launch_plan(spec, target), multiprocessors);
+}
+
+// Every tensor that the spec has, a TiB apart, dense.
+rmsjit_args args_for(const LaunchFacts& facts, int64_t tokens, int64_t heads = 1) {
+  rmsjit_args args{};
+  args.struct_size = sizeof args;
+  args.tokens = tokens;
+  args.heads = heads;
+  args.eps = 1e-6f;
+  const int64_t head = facts.hidden, token = facts.hidden * (facts.has_heads ? heads : 1);
+  args.x = address(kTebibyte);
+  args.x_token_stride = args.residual_token_stride = token;
+  args.x_head_stride = args.residual_head_stride = head;
+  if (facts.weight_bytes != 0) args.weight = address(2 * kTebibyte);
+  if (facts.residual_bytes == 0) args.residual_token_stride = args.residual_head_stride = 0;
+  if (facts.residual_bytes != 0) args.residual = address(3 * kTebibyte);
+  if (facts.residual_bytes != 0 && !facts.residual_in_place) {
+    args.residual_out = address(4 * kTebibyte);
+    args.residual_out_token_stride = token;
+    args.residual_out_head_stride = head;
+  }
+  if (!facts.y_in_place) {
+    args.y = address(5 * kTebibyte);
+    args.y_token_stride = token;
+    args.y_head_stride = head;
+  }
+  return args;
+}
+
+Status launch(const LaunchFacts& facts, const rmsjit_args& args) {
+  LaunchBlock block;
+  return make_launch_block(facts, args, block);
+}
+
+const char* const kShapes[] = {
+    "hidden=4096",
+    "hidden=4096,residual=add",
+    "hidden=4096,residual=add,residual_placement=out_of_place,y=f32",
+    "hidden=4096,y_placement=in_place,weight=none",
+    "hidden=128,layout=heads",
+    "hidden=127,layout=heads,x=f32,residual=add,y_placement=in_place",
+};
+
+TEST(LaunchArgs, DenseTensorsAreAccepted) {
+  for (const char* text : kShapes) {
+    const LaunchFacts facts = facts_of(text);
+    for (const int64_t tokens : {1, 2, 7, 16384}) {
+      const Status status = launch(facts, args_for(facts, tokens, 8));
+      EXPECT_TRUE(status.ok()) << text << ": " << status.message();
+    }
+  }
+}
+
+TEST(LaunchArgs, TheBlockHoldsWhatTheCallerGave) {
+  const LaunchFacts facts = facts_of(
+      "hidden=128,layout=heads,residual=add,residual_placement=out_of_place,residual_dtype=f32");
+  rmsjit_args args = args_for(facts, 3, 5);
+  args.x_token_stride = 1000;
+  args.x_head_stride = 136;
+  args.residual_token_stride = 1001;
+  args.residual_out_head_stride = 129;
+  args.residual_out_token_stride = 2000;
+  LaunchBlock block;
+  ASSERT_TRUE(make_launch_block(facts, args, block).ok());
+  const RmsNormParams& params = block.params;
+  EXPECT_EQ(params.x, args.x);
+  EXPECT_EQ(params.weight, args.weight);
+  EXPECT_EQ(params.residual, args.residual);
+  EXPECT_EQ(params.residual_out, args.residual_out);
+  EXPECT_EQ(params.y, args.y);
+  EXPECT_EQ(params.x_stride.token, 1000);
+  EXPECT_EQ(params.x_stride.head, 136);
+  EXPECT_EQ(params.residual_stride.token, 1001);
+  EXPECT_EQ(params.residual_out_stride.token, 2000);
+  EXPECT_EQ(params.residual_out_stride.head, 129);
+  EXPECT_EQ(params.y_stride.token, 640);
+  EXPECT_EQ(params.rows, 15);
+  EXPECT_EQ(params.heads, 5u);
+  EXPECT_EQ(params.eps, 1e-6f);
+  EXPECT_EQ(block.block_x, static_cast<uint32_t>(facts.tuning.threads_per_row));
+  EXPECT_GE(int64_t{block.grid_x} * block.block_y, 15);
+  EXPECT_LT(int64_t{block.grid_x - 1} * block.block_y, 15);
+}
+
+TEST(LaunchArgs, InPlaceOutputsAreTheInputs) {
+  const LaunchFacts facts = facts_of("hidden=64,layout=heads,y_placement=in_place,residual=add");
+  rmsjit_args args = args_for(facts, 4, 2);
+  args.x_token_stride = 500;
+  for (const bool spelled_out : {false, true}) {
+    if (spelled_out) {
+      args.y = const_cast<void*>(args.x);
+      args.y_token_stride = 500;
+      args.y_head_stride = 64;
+      args.residual_out = const_cast<void*>(args.residual);
+      args.residual_out_token_stride = 128;
+      args.residual_out_head_stride = 64;
+    }
+    LaunchBlock block;
+    const Status status = make_launch_block(facts, args, block);
+    ASSERT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ(block.params.y, args.x);
+    EXPECT_EQ(block.params.y_stride.token, 500);
+    EXPECT_EQ(block.params.y_stride.head, 64);
+    EXPECT_EQ(block.params.residual_out, args.residual);
+    EXPECT_EQ(block.params.residual_out_stride.token, 128);
+  }
+}
+
+TEST(LaunchArgs, NoRowsIsSuccessWhateverElseIsThere) {
+  const LaunchFacts facts = facts_of("hidden=4096,layout=heads,residual=add");
+  rmsjit_args args{};
+  args.eps = std::nanf("");
+  LaunchBlock block;
+  for (const auto& [tokens, heads] : {std::pair<int64_t, int64_t>{0, 5}, {5, 0}, {0, kMax}}) {
+    args.tokens = tokens;
+    args.heads = heads;
+    block.grid_x = 1;
+    EXPECT_TRUE(make_launch_block(facts, args, block).ok());
+    EXPECT_EQ(block.grid_x, 0u);
+  }
+}
+
+TEST(LaunchArgs, StridesOfAnExtentOfOneAreIgnored) {
+  const LaunchFacts facts = facts_of("hidden=128,layout=heads,residual=add,y=f32");
+  rmsjit_args args = args_for(facts, 1, 1);
+  args.x_token_stride = args.x_head_stride = -7;
+  args.residual_token_stride = args.residual_head_stride = 1;
+  args.residual_out_token_stride = args.residual_out_head_stride = 3;
+  args.y_token_stride = args.y_head_stride = kMax;
+  LaunchBlock block;
+  const Status status = make_launch_block(facts, args, block);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_TRUE(block.packed) << "ignored strides must not cost the packed entry";
+}
+
+TEST(LaunchArgs, HeadsAreIgnoredByTheRowsLayout) {
+  const LaunchFacts facts = facts_of("hidden=128");
+  rmsjit_args args = args_for(facts, 8);
+  args.heads = -3;
+  args.x_head_stride = args.y_head_stride = 1;
+  LaunchBlock block;
+  ASSERT_TRUE(make_launch_block(facts, args, block).ok());
+  EXPECT_EQ(block.params.rows, 8);
+  EXPECT_EQ(block.params.heads, 1u);
+}
+
+TEST(LaunchArgs, ThePackedEntryNeedsEveryPointerAndUsedStrideAtSixteenBytes) {
+  const LaunchFacts facts =
+      facts_of("hidden=128,layout=heads,residual=add,residual_placement=out_of_place");
+  const auto is_packed = [&](const std::function<void(rmsjit_args&)>& change) {
+    rmsjit_args args = args_for(facts, 4, 4);
+    args.x_token_stride = args.residual_token_stride = 4096;
+    args.residual_out_token_stride = args.y_token_stride = 4096;
+    change(args);
+    LaunchBlock block;
+    const Status status = make_launch_block(facts, args, block);
+    EXPECT_TRUE(status.ok()) << status.message();
+    return block.packed;
+  };
+  EXPECT_TRUE(is_packed([](rmsjit_args&) {}));
+  const auto shift = [](auto& pointer) {
+    pointer = address(reinterpret_cast<int64_t>(pointer) + 2);
+  };
+  EXPECT_FALSE(is_packed([&](rmsjit_args& a) { shift(a.x); }));
+  EXPECT_FALSE(is_packed([&](rmsjit_args& a) { shift(a.weight); }));
+  EXPECT_FALSE(is_packed([&](rmsjit_args& a) { shift(a.residual); }));
+  EXPECT_FALSE(is_packed([&](rmsjit_args& a) { shift(a.residual_out); }));
+  EXPECT_FALSE(is_packed([&](rmsjit_args& a) { shift(a.y); }));
+  EXPECT_FALSE(is_packed([](rmsjit_args& a) { a.x_token_stride += 1; }));
+  EXPECT_FALSE(is_packed([](rmsjit_args& a) { a.residual_token_stride += 4; }));
+  EXPECT_FALSE(is_packed([](rmsjit_args& a) { a.residual_out_head_stride += 2; }));
+  EXPECT_FALSE(is_packed([](rmsjit_args& a) { a.y_head_stride += 1; }));
+  EXPECT_TRUE(is_packed([](rmsjit_args& a) { a.y_head_stride += 8; }));
+}
+
+TEST(LaunchArgs, SixtyFourBitStridesAndCountsWork) {
+  const LaunchFacts facts = facts_of("hidden=4096");
+  rmsjit_args args = args_for(facts, 2);
+  args.x_token_stride = int64_t{1} << 31;
+  args.y = address(int64_t{1} << 50);
+  args.y_token_stride = (int64_t{1} << 33) + 1;
+  EXPECT_TRUE(launch(facts, args).ok());
+  args = args_for(facts, int64_t{1} << 21);  // rows * hidden = 2^33
+  EXPECT_TRUE(launch(facts, args).ok());
+}
+
+TEST(LaunchArgs, RowsUpToTwoToThe31BlocksAreTakenAndOneMoreIsNot) {
+  const LaunchFacts facts = facts_of("hidden=8");
+  const int64_t most = int64_t{0x7fffffff} * facts.tuning.max_rows_per_block;
+  rmsjit_args args = args_for(facts, most);
+  args.y = address(int64_t{1} << 50);
+  LaunchBlock block;
+  const Status status = make_launch_block(facts, args, block);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(block.grid_x, 0x7fffffffu);
+  args.tokens = most + 1;
+  const Status more = launch(facts, args);
+  EXPECT_EQ(more.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(more.message().find("at most " + std::to_string(most)), std::string::npos)
+      << more.message();
+}
+
+struct Bad {
+  const char* spec;
+  std::function<void(rmsjit_args&)> change;
+  const char* message;
+};
+
+TEST(LaunchArgs, EachBadArgumentIsNamedWithItsValueAndWhatIsAllowed) {
+  const char* kAll =
+      "hidden=128,layout=heads,residual=add,residual_placement=out_of_place,residual_dtype=f32";
+  const char* kInPlace = "hidden=128,layout=heads,residual=add,y_placement=in_place";
+  const Bad cases[] = {
+      {kAll, [](auto& a) { a.tokens = -1; }, "tokens=-1 is negative: 0 or more"},
+      {kAll, [](auto& a) { a.heads = -2; }, "heads=-2 is negative"},
+      {kAll, [](auto& a) { a.eps = -1e-6f; }, "eps=-1e-06 is not allowed: finite and 0 or more"},
+      {kAll, [](auto& a) { a.eps = std::nanf(""); }, "eps=nan is not allowed"},
+      {kAll, [](auto& a) { a.eps = INFINITY; }, "eps=inf is not allowed"},
+      {kAll, [](auto& a) { a.reserved = 7; }, "reserved=7 is not zero"},
+      {kAll, [](auto& a) { a.x = nullptr; }, "x is null"},
+      {kAll, [](auto& a) { a.weight = nullptr; }, "weight is null"},
+      {kAll, [](auto& a) { a.residual = nullptr; }, "residual is null"},
+      {kAll, [](auto& a) { a.residual_out = nullptr; }, "residual_out is null"},
+      {kAll, [](auto& a) { a.y = nullptr; }, "y is null"},
+      {"hidden=8,weight=none", [](auto& a) { a.weight = address(64); },
+       "weight is given but the spec has weight=none"},
+      {"hidden=8", [](auto& a) { a.residual = address(64); },
+       "residual is given but the spec has residual=none"},
+      {"hidden=8", [](auto& a) { a.residual_out = address(64); },
+       "residual_out is given but the spec has residual=none"},
+      {kAll, [](auto& a) { a.x = address(kTebibyte + 1); },
+       "x=0x10000000001 is not aligned to its element: a multiple of 2 bytes"},
+      {kAll, [](auto& a) { a.residual = address(3 * kTebibyte + 2); },
+       "residual=0x30000000002 is not aligned to its element: a multiple of 4 bytes"},
+      {kAll, [](auto& a) { a.weight = address(2 * kTebibyte + 1); }, "weight=0x20000000001 is not"},
+      {kAll, [](auto& a) { a.y = address(5 * kTebibyte + 1); }, "y=0x50000000001 is not aligned"},
+      {kAll, [](auto& a) { a.x_token_stride = 127; },
+       "x_token_stride=127 is smaller than a row: at least hidden=128 elements"},
+      {kAll, [](auto& a) { a.x_head_stride = 0; }, "x_head_stride=0 is smaller than a row"},
+      {kAll, [](auto& a) { a.residual_token_stride = -128; }, "residual_token_stride=-128 is"},
+      {kAll, [](auto& a) { a.residual_out_head_stride = 1; }, "residual_out_head_stride=1 is"},
+      {kAll, [](auto& a) { a.y_token_stride = 0; }, "y_token_stride=0 is smaller than a row"},
+      {kInPlace, [](auto& a) { a.y = address(5 * kTebibyte); },
+       "y=0x50000000000 but the spec has it in place of x=0x10000000000"},
+      {kInPlace, [](auto& a) { a.y_token_stride = 4096; },
+       "y_token_stride=4096 but the spec has it in place of x: 0 or x_token_stride=512"},
+      {kInPlace, [](auto& a) { a.residual_out = address(64); }, "residual_out=0x40 but the spec"},
+      {kInPlace, [](auto& a) { a.residual_out_head_stride = 129; },
+       "residual_out_head_stride=129 but the spec has it in place of residual: 0 or "
+       "residual_head_stride=128"},
+      {kAll, [](auto& a) { a.x_token_stride = kMax / 2; }, "x with its strides and counts reaches"},
+      {kAll, [](auto& a) { a.y_head_stride = kMax; }, "y with its strides and counts reaches"},
+      {kAll, [](auto& a) { a.y = address(-256); }, "y with its strides and counts reaches"},
+      {kAll, [](auto& a) { a.tokens = kMax; }, "is too many rows: at most"},
+      {kAll, [](auto& a) { a.y_token_stride = 384; },
+       "y is written and its rows overlap: y_token_stride=384 and y_head_stride=128"},
+      {kInPlace, [](auto& a) { a.x_token_stride = 300; }, "x is written and its rows overlap"},
+  };
+  for (const Bad& bad : cases) {
+    const LaunchFacts facts = facts_of(bad.spec);
+    rmsjit_args args = args_for(facts, 4, 4);
+    bad.change(args);
+    const Status status = launch(facts, args);
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << bad.message;
+    EXPECT_NE(status.message().find(bad.message), std::string::npos)
+        << "expected: " << bad.message << "\n   given: " << status.message();
+  }
+}
+
+TEST(LaunchArgs, HeadsBeyond32BitsAreNamed) {
+  const LaunchFacts facts = facts_of("hidden=1,layout=heads");
+  const Status status = launch(facts, args_for(facts, 1, int64_t{1} << 32));
+  EXPECT_NE(status.message().find("heads=4294967296 is too many"), std::string::npos)
+      << status.message();
+}
+
+}  // namespace
+}  // namespace rmsjit
