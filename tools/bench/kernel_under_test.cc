@@ -68,8 +68,9 @@ KernelUnderTest::KernelUnderTest(const Cuda& cuda, const KernelId& id, const std
       id_(id),
       multiprocessors_(cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)) {
   cuda.check(cuda.api().cuModuleLoadData(&module_, image.data()), "cuModuleLoadData");
-  cuda.check(cuda.api().cuModuleGetFunction(&function_, module_, "rmsnorm_packed"),
+  cuda.check(cuda.api().cuModuleGetFunction(&packed_, module_, "rmsnorm_packed"),
              "cuModuleGetFunction");
+  cuda.check(cuda.api().cuModuleGetFunction(&any_, module_, "rmsnorm_any"), "cuModuleGetFunction");
 }
 
 KernelUnderTest::~KernelUnderTest() { cuda_.api().cuModuleUnload(module_); }
@@ -88,21 +89,39 @@ void KernelUnderTest::launch(CUstream stream, const TensorSet& set, int64_t rows
   params.rows = rows;
   params.heads = 1;
   params.eps = 1e-6f;
-  const int per_block = rows_per_block(id_.tuning, rows, multiprocessors_);
+  launch(stream, params, rows_per_block(id_.tuning, rows, multiprocessors_));
+}
+
+void KernelUnderTest::launch(CUstream stream, const RmsNormParams& params, int rows_a_block) const {
+  const NormSpec& spec = id_.spec;
+  uint64_t bits = 0;
+  const auto touch = [&](const void* pointer, const TensorStrides& stride, DType dtype) {
+    const int64_t bytes = dtype_bytes(dtype);
+    bits |= reinterpret_cast<uint64_t>(pointer) | static_cast<uint64_t>(stride.token * bytes);
+    if (spec.layout == Layout::kHeads) bits |= static_cast<uint64_t>(stride.head * bytes);
+  };
+  touch(params.x, params.x_stride, spec.x_dtype());
+  touch(params.y, params.y_stride, spec.y_dtype());
+  touch(params.weight, TensorStrides{}, spec.weight_dtype());
+  if (spec.has_residual()) {
+    touch(params.residual, params.residual_stride, spec.residual_dtype_resolved());
+    touch(params.residual_out, params.residual_out_stride, spec.residual_dtype_resolved());
+  }
   CUlaunchAttribute pdl{};
   pdl.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
   pdl.value.programmaticStreamSerializationAllowed = 1;
   CUlaunchConfig config{};
-  config.gridDimX = static_cast<unsigned>((rows + per_block - 1) / per_block);
+  config.gridDimX = static_cast<unsigned>((params.rows + rows_a_block - 1) / rows_a_block);
   config.gridDimY = config.gridDimZ = config.blockDimZ = 1;
   config.blockDimX = static_cast<unsigned>(id_.tuning.threads_per_row);
-  config.blockDimY = static_cast<unsigned>(per_block);
+  config.blockDimY = static_cast<unsigned>(rows_a_block);
   config.hStream = stream;
   config.attrs = &pdl;
   config.numAttrs = spec.pdl == Pdl::kOn ? 1 : 0;
-  void* arguments[] = {&params};
-  cuda_.check(cuda_.api().cuLaunchKernelEx(&config, function_, arguments, nullptr),
-              "cuLaunchKernelEx");
+  void* arguments[] = {const_cast<RmsNormParams*>(&params)};
+  cuda_.check(
+      cuda_.api().cuLaunchKernelEx(&config, bits % 16 == 0 ? packed_ : any_, arguments, nullptr),
+      "cuLaunchKernelEx");
 }
 
 }  // namespace rmsjit::bench

@@ -27,14 +27,17 @@ class KernelUnderTest {
   ~KernelUnderTest();
   KernelUnderTest(const KernelUnderTest&) = delete;
   KernelUnderTest& operator=(const KernelUnderTest&) = delete;
+  // As the library launches `rows` contiguous rows.
   void launch(CUstream stream, const TensorSet& tensors, int64_t rows) const;
+  // Any block height, and whichever entry the addresses allow.
+  void launch(CUstream stream, const RmsNormParams& params, int rows_a_block) const;
 
  private:
   const Cuda& cuda_;
   KernelId id_;
   int multiprocessors_;
   CUmodule module_ = nullptr;
-  CUfunction function_ = nullptr;
+  CUfunction packed_ = nullptr, any_ = nullptr;
 };
 
 }  // namespace rmsjit::bench

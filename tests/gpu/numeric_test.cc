@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numbers and bits on the device: the covering set of specs against the double reference, and with
+// an exact root against the bits of the fixed sum, which are the emulator's.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "rmsjit/spec_text.h"
+#include "runtime/compiler.h"
+#include "runtime/launch_plan.h"
+#include "tests/gpu/gpu_case.h"
+#include "tests/spec_set.h"
+#include "tools/bench/kernel_under_test.h"
+
+namespace rmsjit::gpu {
+namespace {
+
+int64_t heads_of(const NormSpec& spec) { return spec.layout == Layout::kHeads ? 3 : 1; }
+
+RmsNormParams params_of(const rmsjit_args& args) {
+  RmsNormParams p{};
+  p.x = args.x;
+  p.weight = args.weight;
+  p.residual = args.residual;
+  p.residual_out = args.residual_out;
+  p.y = args.y;
+  p.x_stride = {args.x_token_stride, args.x_head_stride};
+  p.residual_stride = {args.residual_token_stride, args.residual_head_stride};
+  p.residual_out_stride = {args.residual_out_token_stride, args.residual_out_head_stride};
+  p.y_stride = {args.y_token_stride, args.y_head_stride};
+  p.rows = args.tokens * args.heads;
+  p.heads = static_cast<unsigned>(args.heads);
+  p.eps = args.eps;
+  return p;
+}
+
+// A random element-aligned offset and odd pads for every tensor.
+GpuCase scattered(const NormSpec& spec, int64_t tokens, std::mt19937& random) {
+  GpuCase c;
+  c.tokens = tokens;
+  c.heads = heads_of(spec);
+  c.first_row = static_cast<int>(random() % 50);
+  const auto memory = [&](DType dtype) {
+    const auto bytes = dtype_bytes(dtype);
+    return TensorMemory{static_cast<int64_t>(random() % 16) / bytes * bytes,
+                        static_cast<int64_t>(random() % 11), static_cast<int64_t>(random() % 7)};
+  };
+  c.x = memory(spec.x_dtype());
+  c.residual = memory(spec.residual_dtype_resolved());
+  c.residual_out = memory(spec.residual_dtype_resolved());
+  c.y = memory(spec.y_dtype());
+  if (spec.has_weight()) c.weight_offset_bytes = memory(spec.weight_dtype()).offset_bytes;
+  return c;
+}
+
+TEST(GpuNumeric, EverySpecAgreesWithTheReferenceAtEveryAlignment) {
+  RMSJIT_NEED_GPU();
+  const bench::Cuda cuda;
+  const bench::Stream stream(cuda);
+  TestRuntime runtime;
+  std::mt19937 random(1);
+  int index = 0;
+  for (const NormSpec& spec : covering_specs(Target{cuda.sm()})) {
+    if (getenv("RMSJIT_GPU_SHORT") != nullptr && ++index % 4 != 0) continue;  // under a sanitizer
+    SCOPED_TRACE(spec_text(spec));
+    const rmsjit_kernel* kernel = runtime.prepare(spec);
+    ASSERT_NE(kernel, nullptr);
+    const emulate::RowPool pool(spec, 11);
+    GpuCase aligned;
+    aligned.heads = heads_of(spec);
+    for (int64_t tokens : {1, 2, 37}) {
+      aligned.tokens = spec.hidden > 20000 ? std::min<int64_t>(tokens, 3) : tokens;
+      ASSERT_EQ(run_gpu_case(cuda, stream, spec, pool, aligned, launcher_of(kernel)).problem, "");
+    }
+    for (int i = 0; i < 4; ++i) {
+      const GpuCase c = scattered(spec, spec.hidden > 20000 ? 2 : 5, random);
+      ASSERT_EQ(run_gpu_case(cuda, stream, spec, pool, c, launcher_of(kernel)).problem, "");
+    }
+  }
+}
+
+TEST(GpuNumeric, ARowGivesTheSameBitsInEveryBatchAndUnderEveryPlan) {
+  RMSJIT_NEED_GPU();
+  const bench::Cuda cuda;
+  const bench::Stream stream(cuda);
+  const std::unique_ptr<Compiler> compiler = make_inprocess_compiler({});
+  for (const char* text : {"hidden=4096,root=exact,y=f32", "hidden=5120,residual=add,root=exact",
+                           "hidden=2881,root=exact,y=f32", "hidden=128,layout=heads,root=exact",
+                           "hidden=65536,root=exact,y=f32"}) {
+    SCOPED_TRACE(text);
+    const Target target{cuda.sm()};
+    const NormSpec spec = canonical(*parse_spec(text), target);
+    const emulate::RowPool pool(spec, 5);
+    const int leaves = static_cast<int>((spec.hidden + 7) / 8);
+    for (int threads = 4; threads <= 1024; threads *= 2) {
+      if (leaves > 32 * threads) continue;
+      for (int rows : {1, 2, 8}) {
+        if (threads * rows > 1024 || threads * rows < 32) continue;
+        const KernelId id{spec, target, complete_tuning(spec, threads, rows)};
+        const Result<CompiledImage> image = compiler->compile(make_compile_request(id));
+        ASSERT_TRUE(image.ok()) << image.message();
+        const bench::KernelUnderTest kernel(cuda, id, image->image);
+        for (int64_t tokens : {1, 5, 300}) {
+          GpuCase c;
+          c.tokens = spec.hidden > 20000 ? std::min<int64_t>(tokens, 5) : tokens;
+          c.heads = heads_of(spec);
+          c.row_step = 3;
+          const Launcher launch = [&](const rmsjit_args& args, CUstream s) -> std::string {
+            kernel.launch(s, params_of(args), rows);
+            return "";
+          };
+          ASSERT_EQ(run_gpu_case(cuda, stream, spec, pool, c, launch).problem, "")
+              << tuning_text(id.tuning);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rmsjit::gpu
