@@ -40,53 +40,61 @@ constexpr PlanRow kPlans[] = {
     {1024, {256, 1}, {512, 1}, {256, 1}, {512, 1}},
     {2048, {256, 1}, {256, 1}, {256, 1}, {512, 1}},
     {4096, {512, 1}, {512, 1}, {512, 1}, {512, 1}},
-    {1 << 20, {1024, 1}, {1024, 1}, {1024, 1}, {1024, 1}},
+    {1 << 20, {512, 1}, {512, 1}, {512, 1}, {512, 1}},
 };
 
-// Registers that hold one leaf of h between the sum and the output.
-int held_words(const NormSpec& spec) {
-  if (!spec.has_residual()) return 2 * static_cast<int>(dtype_bytes(spec.x_dtype()));
-  if (spec.add_round == AddRound::kUnrounded) return 8;
-  return 2 * static_cast<int>(dtype_bytes(spec.residual_dtype_resolved()));
+// Shared memory that a block may have, less the partial sums.
+int shared_limit(const Target& target) {
+  const bool large = target.sm == 90 || target.sm == 100 || target.sm == 103 || target.sm == 110;
+  return (large ? 227 : target.sm == 80 || target.sm == 87 ? 163 : 99) * 1024 - 4096;
 }
 
 }  // namespace
 
-Tuning complete_tuning(const NormSpec& spec, int threads_per_row, int max_rows_per_block) {
+Tuning complete_tuning(const NormSpec& spec, const Target& target, int threads_per_row,
+                       int max_rows_per_block) {
   Tuning tuning;
   tuning.threads_per_row = threads_per_row;
   tuning.max_rows_per_block = max_rows_per_block;
   const auto words = [](DType dtype) { return 2 * static_cast<int>(dtype_bytes(dtype)); };
   const int leaves = static_cast<int>((spec.hidden + 7) / 8);
   const int slots = (leaves + threads_per_row - 1) / threads_per_row;
+  const int held = held_leaf_words(spec);
   const int input =
       words(spec.x_dtype()) + (spec.has_residual() ? words(spec.residual_dtype_resolved()) : 0);
-  const int held = slots * held_words(spec);
+  const int weight = words(spec.weight_dtype());
   // Registers a thread may have, less about 24 for addresses, the sum and the arithmetic.
   const int block = std::max(threads_per_row * max_rows_per_block, 256);
   const int budget = std::min(255, 65536 / block) - 24;
   tuning.load_chunk = slots;
-  while (tuning.load_chunk > 1 && held + tuning.load_chunk * input > budget) {
+  while (tuning.load_chunk > 1 && slots * held + tuning.load_chunk * input > budget) {
     tuning.load_chunk = (tuning.load_chunk + 1) / 2;
   }
-  tuning.weight_early =
-      held + tuning.load_chunk * input + slots * words(spec.weight_dtype()) <= budget;
-  if (held + input + 8 > budget) {
-    tuning.staging = Tuning::Staging::kReread;
-    tuning.weight_early = false;
+  tuning.register_slots = std::min(slots, std::max(0, budget - tuning.load_chunk * input) / held);
+  if (tuning.register_slots < slots) {
+    // Two or three homes for h cost addresses and code; a spill would cost more than the slots.
+    tuning.load_chunk = 2;
+    tuning.register_slots = std::max(0, budget / 2 - 2 * input) / held;
+  }
+  tuning.weight_early = tuning.register_slots == slots &&
+                        slots * held + tuning.load_chunk * input + slots * weight <= budget;
+  if (tuning.register_slots < slots && max_rows_per_block == 1) {
+    const int slot_bytes = threads_per_row * held * 4;
+    tuning.shared_slots =
+        std::min(slots - tuning.register_slots, shared_limit(target) / slot_bytes);
   }
   return tuning;
 }
 
-Tuning launch_plan(const NormSpec& spec, const Target&) {
+Tuning launch_plan(const NormSpec& spec, const Target& target) {
   const int leaves = static_cast<int>((spec.hidden + 7) / 8);
   const PlanRow* row = kPlans;
   while (row->most_leaves < leaves) ++row;
   const bool pdl = spec.pdl == Pdl::kOn;
   const Block& block =
       spec.has_residual() ? (pdl ? row->add_pdl : row->add) : (pdl ? row->plain_pdl : row->plain);
-  if (leaves <= 32) return complete_tuning(spec, next_power_of_two(leaves), block.rows);
-  return complete_tuning(spec, block.threads, block.rows);
+  if (leaves <= 32) return complete_tuning(spec, target, next_power_of_two(leaves), block.rows);
+  return complete_tuning(spec, target, block.threads, block.rows);
 }
 
 int rows_per_block(const Tuning& tuning, int64_t rows, int multiprocessors) {

@@ -17,7 +17,8 @@ Tuning launch_plan(const NormSpec& spec, const Target& target);
 
 // The rest of a plan whose block is given: what is kept in registers and how many loads are in
 // flight, from the registers that such a block leaves a thread. launch_plan and `tune` use it.
-Tuning complete_tuning(const NormSpec& spec, int threads_per_row, int max_rows_per_block);
+Tuning complete_tuning(const NormSpec& spec, const Target& target, int threads_per_row,
+                       int max_rows_per_block);
 
 // blockDim.y for a launch: full blocks when there are rows for every multiprocessor, else as few
 // rows a block as whole warps allow, so that a small batch spreads over the GPU. Never changes

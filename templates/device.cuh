@@ -7,6 +7,7 @@
 
 #define RMSJIT_DEVICE __device__ __forceinline__
 #define RMSJIT_UNROLL _Pragma("unroll")
+#define RMSJIT_NO_UNROLL _Pragma("unroll 1")
 
 namespace rmsjit {
 
@@ -132,6 +133,8 @@ RMSJIT_DEVICE u32 shuffle_up(u32 v) { return __shfl_up_sync(0xffffffffu, v, 1); 
 RMSJIT_DEVICE void block_barrier() { __syncthreads(); }
 RMSJIT_DEVICE float shared_load(const float* cell) { return *cell; }
 RMSJIT_DEVICE void shared_store(float* cell, float v) { *cell = v; }
+RMSJIT_DEVICE Words<4> shared_load(const Words<4>* cell) { return *cell; }
+RMSJIT_DEVICE void shared_store(Words<4>* cell, const Words<4>& v) { *cell = v; }
 
 // --- programmatic dependent launch (sm_90 and newer) ---
 RMSJIT_DEVICE void pdl_wait() { asm volatile("griddepcontrol.wait;" ::: "memory"); }

@@ -92,6 +92,13 @@ struct Leaf {
   }
 };
 
+// What a thread keeps of h between the sum and the output.
+template <class Spec>
+using HeldType = typename PickType<
+    Spec::kResidual,
+    typename PickType<Spec::kAddRound == AddRound::kUnrounded, f32_t, typename Spec::R>::type,
+    typename Spec::X>::type;
+
 // Loads the first `count` elements of leaf `index` of a row; the rest are +0. kPacked: the row is
 // aligned to 16 bytes, so that a whole leaf is one or two 16-byte accesses. count is a constant
 // once this is inlined, so that only one of the two branches is left.

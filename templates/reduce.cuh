@@ -16,13 +16,17 @@
 
 namespace rmsjit {
 
-// One row's partial sums: a float for each thread. Rows of at most a warp need none.
+// Shared memory of a block: a partial sum for each thread (rows of at most a warp need none), and
+// the slots of h that a plan keeps here.
 template <class Spec>
 struct Scratch {
-  static constexpr int kCells = Spec::kThreads > kWarpThreads ? Spec::kThreads* Spec::kMaxRows : 1;
-  float partial[kCells];
-  static_assert(sizeof(float) * kCells == Spec::kSharedBytes,
+  static constexpr int kStash =
+      Spec::kSharedSlots * Spec::kThreads * (Leaf<HeldType<Spec>>::kWords / 4);
+  Words<4> stash[kStash > 0 ? kStash : 1];
+  float partial[Spec::kThreads > kWarpThreads ? Spec::kThreads* Spec::kMaxRows : 4];
+  static_assert(sizeof(stash) + sizeof(partial) == Spec::kSharedBytes,
                 "host and device disagree on shared memory: see render_spec.cc");
+  static_assert(kStash == 0 || Spec::kMaxRows == 1, "only one long row fits a block");
 };
 
 RMSJIT_DEVICE float leaf_sum(const float (&h)[kLeafElements]) {

@@ -32,18 +32,32 @@ const char* add_round_name(AddRound round) {
   }
 }
 
-// The size of Scratch<Spec>, which static_asserts this number.
-int shared_bytes(const Tuning& tuning) {
-  return tuning.threads_per_row > 32 ? 4 * tuning.threads_per_row * tuning.max_rows_per_block : 4;
+// sizeof(Scratch<Spec>), which static_asserts this number.
+int shared_bytes(const NormSpec& spec, const Tuning& tuning) {
+  const int partial =
+      tuning.threads_per_row > 32 ? tuning.threads_per_row * tuning.max_rows_per_block : 4;
+  const int stash = tuning.shared_slots * tuning.threads_per_row * held_leaf_words(spec) / 4;
+  return 16 * (stash > 0 ? stash : 1) + 4 * partial;
 }
 
 }  // namespace
 
+int held_leaf_words(const NormSpec& spec) {
+  if (!spec.has_residual()) return 2 * static_cast<int>(dtype_bytes(spec.x_dtype()));
+  if (spec.add_round == AddRound::kUnrounded) return 8;
+  return 2 * static_cast<int>(dtype_bytes(spec.residual_dtype_resolved()));
+}
+
+int dynamic_shared_bytes(const NormSpec& spec, const Tuning& tuning) {
+  const int bytes = shared_bytes(spec, tuning);
+  return bytes > 48 * 1024 ? bytes : 0;
+}
+
 std::string tuning_text(const Tuning& tuning) {
-  return fmt::format("threads={},rows={},staging={},weight={},chunk={}", tuning.threads_per_row,
-                     tuning.max_rows_per_block,
-                     tuning.staging == Tuning::Staging::kReread ? "reread" : "registers",
-                     tuning.weight_early ? "early" : "late", tuning.load_chunk);
+  return fmt::format("threads={},rows={},registers={},shared={},weight={},chunk={}",
+                     tuning.threads_per_row, tuning.max_rows_per_block, tuning.register_slots,
+                     tuning.shared_slots, tuning.weight_early ? "early" : "late",
+                     tuning.load_chunk);
 }
 
 std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target& target) {
@@ -79,11 +93,11 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
   constant("bool", "kConstantWeight", spec.constant_weight == ConstantWeight::kOn);
   constant("int", "kThreads", tuning.threads_per_row);
   constant("int", "kMaxRows", tuning.max_rows_per_block);
-  constant("bool", "kReread", tuning.staging == Tuning::Staging::kReread);
-  constant("bool", "kWeightEarly",
-           tuning.weight_early && tuning.staging == Tuning::Staging::kRegisters);
+  constant("int", "kRegisterSlots", tuning.register_slots);
+  constant("int", "kSharedSlots", tuning.shared_slots);
+  constant("bool", "kWeightEarly", tuning.weight_early);
   constant("int", "kChunk", tuning.load_chunk);
-  constant("int", "kSharedBytes", shared_bytes(tuning));
+  constant("int", "kSharedBytes", shared_bytes(spec, tuning));
   return text + "};\n}  // namespace rmsjit\n#endif\n";
 }
 

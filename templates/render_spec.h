@@ -18,9 +18,11 @@ struct Tuning {
   int threads_per_row = 0;
   // blockDim.y may be any value from min_rows_per_block() to this; threads x rows <= 1024.
   int max_rows_per_block = 1;
-  // kRegisters: one read of the row. kReread: a second read (of L2) instead of registers.
-  enum class Staging { kRegisters, kReread };
-  Staging staging = Staging::kRegisters;
+  // Where a thread's leaves wait for the sum: the first in registers, the next in shared memory,
+  // and the rest nowhere: they are read again, from L2. One leaf a slot, ceil(hidden / 8 / threads)
+  // slots.
+  int register_slots = 1;
+  int shared_slots = 0;
   // Weight loaded before the sum (hides its latency), or after it (fewer registers).
   bool weight_early = true;
   // Leaves whose loads are in flight together before the first of them is used.
@@ -31,7 +33,15 @@ struct Tuning {
   friend bool operator==(const Tuning&, const Tuning&) = default;
 };
 
-// "threads=256,rows=1,staging=registers,weight=early,chunk=4": for tables, metadata and messages.
+// 32-bit registers that hold one leaf of h between the sum and the output.
+int held_leaf_words(const NormSpec& spec);
+
+// What a launch has to ask for: 0 unless the plan needs more shared memory than a kernel has by
+// itself.
+int dynamic_shared_bytes(const NormSpec& spec, const Tuning& tuning);
+
+// "threads=256,rows=1,registers=4,shared=0,weight=early,chunk=4": for tables, metadata and
+// messages.
 std::string tuning_text(const Tuning& tuning);
 
 // Requires: spec is canonical for target, tuning is valid for spec. The same arguments always give

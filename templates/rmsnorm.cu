@@ -4,14 +4,25 @@
 // each kernel; the file beside this one is a sample for editors and nvcc.
 #include "spec.cuh"
 
+// More than 48 KiB is dynamic shared memory, which the launch has to ask for.
+template <bool kPacked>
+RMSJIT_DEVICE void rmsnorm_entry(const rmsjit::RmsNormParams& params) {
+  using Scratch = rmsjit::Scratch<rmsjit::Spec>;
+  if constexpr (sizeof(Scratch) > 48 * 1024) {
+    extern __shared__ Scratch dynamic_scratch[];
+    rmsjit::rmsnorm_rows<rmsjit::Spec, kPacked>(params, dynamic_scratch[0]);
+  } else {
+    __shared__ Scratch scratch;
+    rmsjit::rmsnorm_rows<rmsjit::Spec, kPacked>(params, scratch);
+  }
+}
+
 extern "C" __global__ void __launch_bounds__(rmsjit::Spec::kThreads* rmsjit::Spec::kMaxRows)
     rmsnorm_packed(const __grid_constant__ rmsjit::RmsNormParams params) {
-  __shared__ rmsjit::Scratch<rmsjit::Spec> scratch;
-  rmsjit::rmsnorm_rows<rmsjit::Spec, true>(params, scratch);
+  rmsnorm_entry<true>(params);
 }
 
 extern "C" __global__ void __launch_bounds__(rmsjit::Spec::kThreads* rmsjit::Spec::kMaxRows)
     rmsnorm_any(const __grid_constant__ rmsjit::RmsNormParams params) {
-  __shared__ rmsjit::Scratch<rmsjit::Spec> scratch;
-  rmsjit::rmsnorm_rows<rmsjit::Spec, false>(params, scratch);
+  rmsnorm_entry<false>(params);
 }

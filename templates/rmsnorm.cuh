@@ -5,8 +5,9 @@
 // (Zhang and Sennrich 2019.) AddRound and MulRound say where h and h * rstd are rounded on the way.
 //
 // Map: block = (kThreads, rows of a block); thread t of a row holds the leaves slot*kThreads + t.
-// A row moves x once (kReread: twice, the second time from L2), residual in and out, y once, the
-// weight once a row from L2. Limits: hidden 1 .. 262144, 64-bit strides, rows < 2^31 blocks.
+// A row moves x and residual once (slots that fit neither registers nor shared memory: twice, the
+// second time from L2), residual_out and y once, the weight once from L2. Limits: hidden 1 ..
+// 262144, 64-bit strides, rows < 2^31 blocks.
 #ifndef RMSJIT_RMSNORM_CUH
 #define RMSJIT_RMSNORM_CUH
 
@@ -26,6 +27,12 @@ struct Shape {
   // Leaves whose loads are in flight together: all of a short row, and never more registers than
   // the widest block leaves a thread.
   static constexpr int kChunk = kSlots < Spec::kChunk ? kSlots : Spec::kChunk;
+  // Where h waits for the sum, by slot: registers, then shared memory; what is left is read again.
+  static constexpr int kRegisterSlots = Spec::kRegisterSlots;
+  static constexpr int kHeldSlots = kRegisterSlots + Spec::kSharedSlots;
+  static constexpr bool kReread = kHeldSlots < kSlots;
+  static_assert(kHeldSlots <= kSlots && (!Spec::kWeightEarly || kRegisterSlots == kSlots),
+                "a plan holds more than the row: see launch_plan.cc");
   // The unpacked entry realigns long rows whose size is no multiple of a leaf: contiguous, they are
   // unaligned all but always. Elsewhere it serves the odd view, and the code is not worth its
   // compile time.
@@ -35,13 +42,6 @@ struct Shape {
   static_assert(Spec::kThreads % kWarpThreads == 0 || kWarpThreads % Spec::kThreads == 0,
                 "the threads of a row are whole warps or divide one");
 };
-
-// What a thread keeps of h between the sum and the output.
-template <class Spec>
-using HeldType = typename PickType<
-    Spec::kResidual,
-    typename PickType<Spec::kAddRound == AddRound::kUnrounded, f32_t, typename Spec::R>::type,
-    typename Spec::X>::type;
 
 // Calls f(leaf, elements of it) if this thread has a leaf in `slot`. With a constant slot the
 // comparisons fold away except in the row's last slot. (A plain int: NVRTC takes a lambda with an
@@ -96,9 +96,10 @@ struct RowTensors {
   using R = typename Spec::R;
   using Y = typename Spec::Y;
   static constexpr Load kXLoad =
-      Spec::kPdl || Spec::kYInPlace || Spec::kReread ? Load::kCoherent : Load::kReadOnly;
-  static constexpr Load kRLoad =
-      Spec::kPdl || Spec::kResidualInPlace || Spec::kReread ? Load::kCoherent : Load::kReadOnly;
+      Spec::kPdl || Spec::kYInPlace || Shape<Spec>::kReread ? Load::kCoherent : Load::kReadOnly;
+  static constexpr Load kRLoad = Spec::kPdl || Spec::kResidualInPlace || Shape<Spec>::kReread
+                                     ? Load::kCoherent
+                                     : Load::kReadOnly;
   static constexpr Load kWLoad =
       Spec::kPdl && !Spec::kConstantWeight ? Load::kCoherent : Load::kReadOnly;
 
@@ -191,121 +192,169 @@ RMSJIT_DEVICE void normalise(const Leaf<HeldType<Spec>>& held, const Leaf<typena
   y_leaf.narrow(v);
 }
 
+// One thread's part of a row: read for the sum, held, written. All loads of a chunk come before its
+// first store, so that they are in flight together.
 template <class Spec, bool kPacked>
-RMSJIT_DEVICE void load_weight(const RmsNormParams& p, int leaf, int count,
-                               Leaf<typename Spec::W>& w_leaf) {
-  if constexpr (Spec::kHasWeight) {
-    using W = typename Spec::W;
-    load_row_leaf<Spec, W, RowTensors<Spec, kPacked>::kWLoad, kPacked>(
-        w_leaf, static_cast<const typename W::Storage*>(p.weight), leaf, count);
-  }
-}
-
-// A row kept in registers between the sum and the output: read once.
-template <class Spec, bool kPacked>
-struct HeldRow {
+struct RowWork {
   using S = Shape<Spec>;
+  using X = typename Spec::X;
+  using W = typename Spec::W;
+  using R = typename Spec::R;
+  using Y = typename Spec::Y;
+  using Held = Leaf<HeldType<Spec>>;
   using Tensors = RowTensors<Spec, kPacked>;
-  Leaf<HeldType<Spec>> held[S::kSlots];
-  Leaf<typename Spec::W> weight[Spec::kWeightEarly ? S::kSlots : S::kChunk];
 
-  RMSJIT_DEVICE void load_weights(const RmsNormParams& p, int first, int slots) {
-    RMSJIT_UNROLL
-    for (int i = 0; i < slots; ++i) {
-      weight[i].clear();
-      with_leaf<Spec>(first + i, [&](int leaf, int count) {
-        load_weight<Spec, kPacked>(p, leaf, count, weight[i]);
+  const RmsNormParams& p;
+  Scratch<Spec>& scratch;
+  Held held[S::kRegisterSlots > 0 ? S::kRegisterSlots : 1];
+  Leaf<W> early_weight[Spec::kWeightEarly ? S::kSlots : 1];
+
+  RMSJIT_DEVICE RowWork(const RmsNormParams& params, Scratch<Spec>& shared)
+      : p(params), scratch(shared) {}
+
+  RMSJIT_DEVICE void load_weight(int slot, Leaf<W>& w) const {
+    w.clear();
+    if constexpr (Spec::kHasWeight) {
+      with_leaf<Spec>(slot, [&](int leaf, int count) {
+        load_row_leaf<Spec, W, Tensors::kWLoad, kPacked>(
+            w, static_cast<const typename W::Storage*>(p.weight), leaf, count);
       });
     }
   }
 
-  // The sum of this thread's leaves. All loads of a chunk come before its first store.
-  RMSJIT_DEVICE float read(const Tensors& row) {
-    float sums[S::kSlots];
+  RMSJIT_DEVICE void load_early_weights() {
     RMSJIT_UNROLL
-    for (int first = 0; first < S::kSlots; first += S::kChunk) {
-      Leaf<typename Spec::X> x[S::kChunk];
-      Leaf<typename Spec::R> r[S::kChunk];
+    for (int slot = 0; slot < S::kSlots; ++slot) load_weight(slot, early_weight[slot]);
+  }
+
+  RMSJIT_DEVICE static void load_inputs(const Tensors& row, int slot, Leaf<X>& x, Leaf<R>& r) {
+    x.clear();
+    r.clear();
+    with_leaf<Spec>(slot, [&](int leaf, int count) { row.load_inputs(leaf, count, x, r); });
+  }
+
+  // The sum of this thread's leaves kFirst, kFirst + kStep, ...: the halving order of the fixed
+  // sum, cut into chunks.
+  template <int kFirst = 0, int kStep = 1>
+  RMSJIT_DEVICE float read(const Tensors& row) {
+    constexpr int kTerms = (S::kSlots - kFirst + kStep - 1) / kStep;
+    if constexpr (kTerms > S::kChunk) {
+      const float even = read<kFirst, 2 * kStep>(row);
+      return even + read<kFirst + kStep, 2 * kStep>(row);
+    } else {
+      Leaf<X> x[kTerms];
+      Leaf<R> r[kTerms];
+      float sums[kTerms];
       RMSJIT_UNROLL
-      for (int i = 0; i < S::kChunk && first + i < S::kSlots; ++i) {
-        x[i].clear();
-        r[i].clear();
-        with_leaf<Spec>(first + i,
-                        [&](int leaf, int count) { row.load_inputs(leaf, count, x[i], r[i]); });
-      }
+      for (int i = 0; i < kTerms; ++i) load_inputs(row, kFirst + i * kStep, x[i], r[i]);
       RMSJIT_UNROLL
-      for (int i = 0; i < S::kChunk && first + i < S::kSlots; ++i) {
+      for (int i = 0; i < kTerms; ++i) {
+        const int slot = kFirst + i * kStep;
         float h[kLeafElements];
-        add_residual<Spec>(x[i], r[i], h, held[first + i]);
-        sums[first + i] = leaf_sum(h);
-        if constexpr (Spec::kResidual) {
-          store_slot<Spec, typename Spec::R, kPacked>(r[i], row.residual_out, first + i);
+        Held keep;
+        add_residual<Spec>(x[i], r[i], h, keep);
+        sums[i] = leaf_sum(h);
+        hold(slot, keep);
+        // A slot that is read again stores with its second read: in place, it is its own input.
+        if (Spec::kResidual && slot < S::kHeldSlots) {
+          store_slot<Spec, R, kPacked>(r[i], row.residual_out, slot);
         }
       }
+      return halving_sum<kTerms>([&](int i) { return sums[i]; });
     }
-    return halving_sum<S::kSlots>([&](int slot) { return sums[slot]; });
   }
 
-  RMSJIT_DEVICE void write(const RmsNormParams& p, const Tensors& row, float rstd) {
-    RMSJIT_UNROLL
-    for (int first = 0; first < S::kSlots; first += S::kChunk) {
-      const int slots = S::kSlots - first < S::kChunk ? S::kSlots - first : S::kChunk;
-      if constexpr (!Spec::kWeightEarly) load_weights(p, first, slots);
+  RMSJIT_DEVICE void hold(int slot, const Held& keep) {
+    if (slot < S::kRegisterSlots) {
+      held[slot < S::kRegisterSlots ? slot : 0] = keep;
+    } else if (slot < S::kHeldSlots) {
       RMSJIT_UNROLL
-      for (int i = 0; i < slots; ++i) {
-        Leaf<typename Spec::Y> y;
-        normalise<Spec>(held[first + i], weight[Spec::kWeightEarly ? first + i : i], rstd, y);
-        store_slot<Spec, typename Spec::Y, kPacked>(y, row.y, first + i);
+      for (int i = 0; i < Held::kWords; i += 4) {
+        shared_store(stash(slot, i),
+                     Words<4>{keep.word[i], keep.word[i + 1], keep.word[i + 2], keep.word[i + 3]});
       }
     }
   }
-};
 
-// A row too long for registers: read for the sum, then read again for the output. Nothing is
-// stored before the second read, so an output in place is still its input then.
-template <class Spec, bool kPacked>
-struct RereadRow {
-  using S = Shape<Spec>;
-  using Tensors = RowTensors<Spec, kPacked>;
-
-  RMSJIT_DEVICE void load_weights(const RmsNormParams&, int, int) {}
-
-  RMSJIT_DEVICE float read(const Tensors& row) {
-    return halving_sum<S::kSlots>([&](int slot) {
-      Leaf<typename Spec::X> x;
-      Leaf<typename Spec::R> r;
-      x.clear();
-      r.clear();
-      with_leaf<Spec>(slot, [&](int leaf, int count) { row.load_inputs(leaf, count, x, r); });
-      float h[kLeafElements];
-      Leaf<HeldType<Spec>> held;
-      add_residual<Spec>(x, r, h, held);
-      return leaf_sum(h);
-    });
+  RMSJIT_DEVICE Held recall(int slot) const {
+    Held keep;
+    RMSJIT_UNROLL
+    for (int i = 0; i < Held::kWords; i += 4) {
+      const Words<4> v = shared_load(stash(slot, i));
+      RMSJIT_UNROLL
+      for (int j = 0; j < 4; ++j) keep.word[i + j] = v.w[j];
+    }
+    return keep;
   }
 
-  RMSJIT_DEVICE void write(const RmsNormParams& p, const Tensors& row, float rstd) {
-    // Rolled on purpose: unrolled over all slots the loads would need the registers of HeldRow.
-    for (int slot = 0; slot < S::kSlots; ++slot) {
-      Leaf<typename Spec::X> x;
-      Leaf<typename Spec::R> r;
-      Leaf<typename Spec::W> w;
-      x.clear();
-      r.clear();
-      w.clear();
-      with_leaf<Spec>(slot, [&](int leaf, int count) {
-        row.load_inputs(leaf, count, x, r);
-        load_weight<Spec, kPacked>(p, leaf, count, w);
-      });
-      float h[kLeafElements];
-      Leaf<HeldType<Spec>> held;
-      add_residual<Spec>(x, r, h, held);
-      if constexpr (Spec::kResidual) {
-        store_slot<Spec, typename Spec::R, kPacked>(r, row.residual_out, slot);
+  // This thread's own cell: no other thread reads or writes it.
+  RMSJIT_DEVICE Words<4>* stash(int slot, int word) const {
+    const int cell = (slot - S::kRegisterSlots) * (Held::kWords / 4) + word / 4;
+    return scratch.stash + cell * Spec::kThreads + thread_x();
+  }
+
+  RMSJIT_DEVICE void write_leaf(const Tensors& row, int slot, const Held& keep, const Leaf<W>& w,
+                                float rstd) const {
+    Leaf<Y> y;
+    normalise<Spec>(keep, w, rstd, y);
+    store_slot<Spec, Y, kPacked>(y, row.y, slot);
+  }
+
+  RMSJIT_DEVICE void write(const Tensors& row, float rstd) {
+    RMSJIT_UNROLL
+    for (int first = 0; first < S::kRegisterSlots; first += S::kChunk) {
+      Leaf<W> w[S::kChunk];
+      RMSJIT_UNROLL
+      for (int i = 0; i < S::kChunk; ++i) {
+        const int slot = first + i;
+        if (slot >= S::kRegisterSlots) break;
+        if constexpr (Spec::kWeightEarly) {
+          w[i] = early_weight[slot];
+        } else {
+          load_weight(slot, w[i]);
+        }
       }
-      Leaf<typename Spec::Y> y;
-      normalise<Spec>(held, w, rstd, y);
-      store_slot<Spec, typename Spec::Y, kPacked>(y, row.y, slot);
+      RMSJIT_UNROLL
+      for (int i = 0; i < S::kChunk; ++i) {
+        const int slot = first + i;
+        if (slot < S::kRegisterSlots) write_leaf(row, slot, held[slot], w[i], rstd);
+      }
+    }
+    if constexpr (S::kRegisterSlots < S::kSlots) {
+      write_rest<false>(row, rstd, S::kRegisterSlots, S::kHeldSlots);
+      if constexpr (S::kReread) write_rest<true>(row, rstd, S::kHeldSlots, S::kSlots);
+    }
+  }
+
+  // Slots from shared memory, or read again. Rolled: such rows are long, and unrolled over all
+  // slots the loads would need the registers that were missing in the first place.
+  template <bool kAgain>
+  RMSJIT_DEVICE void write_rest(const Tensors& row, float rstd, int begin, int end) {
+    RMSJIT_NO_UNROLL
+    for (int first = begin; first < end; first += S::kChunk) {
+      Leaf<X> x[S::kChunk];
+      Leaf<R> r[S::kChunk];
+      Leaf<W> w[S::kChunk];
+      RMSJIT_UNROLL
+      for (int i = 0; i < S::kChunk; ++i) {
+        if (first + i >= end) break;
+        load_weight(first + i, w[i]);
+        if constexpr (kAgain) load_inputs(row, first + i, x[i], r[i]);
+      }
+      RMSJIT_UNROLL
+      for (int i = 0; i < S::kChunk; ++i) {
+        const int slot = first + i;
+        if (slot >= end) break;
+        Held keep;
+        if constexpr (kAgain) {
+          float h[kLeafElements];
+          add_residual<Spec>(x[i], r[i], h, keep);
+          if constexpr (Spec::kResidual) store_slot<Spec, R, kPacked>(r[i], row.residual_out, slot);
+        } else {
+          keep = recall(slot);
+        }
+        write_leaf(row, slot, keep, w[i], rstd);
+      }
     }
   }
 };
@@ -314,28 +363,25 @@ struct RereadRow {
 // stores, never a wait, a barrier or a shuffle.
 template <class Spec, bool kPacked>
 RMSJIT_DEVICE void rmsnorm_rows(const RmsNormParams& p, Scratch<Spec>& scratch) {
-  using Row =
-      typename PickType<Spec::kReread, RereadRow<Spec, kPacked>, HeldRow<Spec, kPacked>>::type;
-  constexpr int kSlots = Shape<Spec>::kSlots;
   i64 index = block_x();
   if constexpr (Spec::kMaxRows > 1) index = index * rows_per_block() + thread_y();
   const bool active = Spec::kMaxRows == 1 || index < p.rows;
 
-  Row data;
+  RowWork<Spec, kPacked> work(p, scratch);
   if constexpr (Spec::kWeightEarly && Spec::kConstantWeight) {
-    if (active) data.load_weights(p, 0, kSlots);
+    if (active) work.load_early_weights();
   }
   if constexpr (Spec::kPdl) pdl_wait();
   const RowTensors<Spec, kPacked> row(p, active ? index : 0);
   float sum = 0.0f;
   if (active) {
-    if constexpr (Spec::kWeightEarly && !Spec::kConstantWeight) data.load_weights(p, 0, kSlots);
-    sum = data.read(row);
+    if constexpr (Spec::kWeightEarly && !Spec::kConstantWeight) work.load_early_weights();
+    sum = work.read(row);
   }
   if constexpr (Spec::kPdl) pdl_trigger();
   sum = row_sum<Spec>(sum, scratch);
   const float rstd = reciprocal_rms<Spec>(sum, p.eps);
-  if (active) data.write(p, row, rstd);
+  if (active) work.write(row, rstd);
 }
 
 }  // namespace rmsjit

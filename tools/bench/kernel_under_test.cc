@@ -71,6 +71,13 @@ KernelUnderTest::KernelUnderTest(const Cuda& cuda, const KernelId& id, const std
   cuda.check(cuda.api().cuModuleGetFunction(&packed_, module_, "rmsnorm_packed"),
              "cuModuleGetFunction");
   cuda.check(cuda.api().cuModuleGetFunction(&any_, module_, "rmsnorm_any"), "cuModuleGetFunction");
+  const int shared = dynamic_shared_bytes(id.spec, id.tuning);
+  for (CUfunction function : {packed_, any_}) {
+    if (shared == 0) break;
+    cuda.check(cuda.api().cuFuncSetAttribute(
+                   function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared),
+               "cuFuncSetAttribute");
+  }
 }
 
 KernelUnderTest::~KernelUnderTest() { cuda_.api().cuModuleUnload(module_); }
@@ -115,6 +122,7 @@ void KernelUnderTest::launch(CUstream stream, const RmsNormParams& params, int r
   config.gridDimY = config.gridDimZ = config.blockDimZ = 1;
   config.blockDimX = static_cast<unsigned>(id_.tuning.threads_per_row);
   config.blockDimY = static_cast<unsigned>(rows_a_block);
+  config.sharedMemBytes = static_cast<unsigned>(dynamic_shared_bytes(spec, id_.tuning));
   config.hStream = stream;
   config.attrs = &pdl;
   config.numAttrs = spec.pdl == Pdl::kOn ? 1 : 0;

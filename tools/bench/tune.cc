@@ -45,7 +45,7 @@ std::vector<Candidate> candidates(const NormSpec& spec, const Target& target) {
     for (int rows : {1, 2, 4, 8, 16, 32}) {
       if (t * rows > 512 && rows > 1) continue;
       if (t < 32 && t * rows < 32) continue;
-      Tuning tuning = complete_tuning(spec, t, rows);
+      Tuning tuning = complete_tuning(spec, target, t, rows);
       out.push_back({KernelId{spec, target, tuning}, "", "", {}});
       if (tuning.weight_early) {
         tuning.weight_early = false;
