@@ -56,6 +56,7 @@ int give_name(int v1, int temporaries, const std::string& temporary, const Polic
     if (error != EEXIST && error != EISDIR && error != ENOTEMPTY) return error;
     const Spot there = look_at(v1, what.digest, policy);
     if (there.lookup.kind == Lookup::Kind::kHit) {
+      if (what.over) return error;
       (void)remove_name(temporaries, temporary, S_IFREG);
       return 0;
     }
@@ -107,7 +108,7 @@ Result<std::unique_ptr<DiskCache>> DiskCache::open(const std::string& directory,
   cache->state_->policy = {mode, share};
   RMSJIT_ASSIGN_OR_RETURN(Fd v1, open_v1(directory, cache->state_->policy));
   cache->state_->network = rmsjit::network_file_system(v1.get());
-  cache->state_->v1 = std::make_shared<const Fd>(std::move(v1));
+  cache->state_->v1 = std::move(v1);
   return cache;
 }
 
@@ -117,11 +118,11 @@ Lookup DiskCache::get(const CacheKey& key) {
   const std::string key_text = key.text();
   const Digest digest = sha256(key_text);
   const bool writable = mode_ == Mode::kReadWrite;
-  auto v1 = state_->handle(directory_);
-  Spot spot = look_at(v1->get(), digest, state_->policy);
+  const int v1 = state_->handle(directory_);
+  Spot spot = look_at(v1, digest, state_->policy);
   if (spot.error == ESTALE) {
-    v1 = state_->handle(directory_);
-    spot = look_at(v1->get(), digest, state_->policy);
+    (void)state_->handle(directory_);
+    spot = look_at(v1, digest, state_->policy);
   }
   if (spot.lookup.kind == Lookup::Kind::kHit && spot.lookup.entry.metadata.key_text != key_text) {
     spot.lookup = {Lookup::Kind::kDamaged, Entry(), reason_other_key(digest.hex())};
@@ -145,9 +146,9 @@ Status DiskCache::publish(const Entry& entry, bool over) {
   int error = 0;
   // A directory that was removed, or is being removed, is made again.
   for (int attempt = 0; attempt < 3; ++attempt) {
-    const auto v1 = state_->handle(directory_);
+    const int v1 = state_->handle(directory_);
     std::string why;
-    error = try_publish(v1->get(), state_->policy, {digest, bytes, over}, &why);
+    error = try_publish(v1, state_->policy, {digest, bytes, over}, &why);
     if (error == 0) return Status();
     if (error == kUntrustedFolder) return cache_untrusted(directory_ + "/v1", "has a " + why);
     if (error != ENOENT && error != ESTALE) break;
@@ -162,14 +163,14 @@ KeyLock DiskCache::lock(const Digest& digest, int wait_ms) {
 KeyLock DiskCache::lock_at(int64_t offset, int wait_ms) {
   KeyLock lock;
   if (mode_ == Mode::kReadOnly) return lock;
-  const auto v1 = state_->handle(directory_);
+  const int v1 = state_->handle(directory_);
   lock.offset_ = offset;
   const bool group = state_->policy.share == Share::kGroup;
   LockAttempt attempt;
   if (state_->network == nullptr) {
-    attempt = take_lock(v1->get(), "lock", group ? 0660 : 0600, lock.offset_, wait_ms);
+    attempt = take_lock(v1, "lock", group ? 0660 : 0600, lock.offset_, wait_ms);
   } else if (Fd runtime = open_runtime_directory(); runtime.valid()) {
-    const std::string name = runtime_lock_name(v1->get());
+    const std::string name = runtime_lock_name(v1);
     attempt = take_lock(runtime.get(), name, 0600, lock.offset_, wait_ms);
   }
   lock.fd_ = attempt.fd.release();

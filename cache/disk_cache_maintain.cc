@@ -135,14 +135,14 @@ void count_before(const Walk& walk, PruneResult* result) {
 }  // namespace
 
 Result<std::vector<EntryListing>> DiskCache::list(bool verify) {
-  const auto v1 = state_->handle(directory_);
-  RMSJIT_ASSIGN_OR_RETURN(Walk walk, walk_entries(v1->get(), directory_, state_->policy));
+  const int v1 = state_->handle(directory_);
+  RMSJIT_ASSIGN_OR_RETURN(Walk walk, walk_entries(v1, directory_, state_->policy));
   std::vector<EntryListing> items = std::move(walk.unreadable_folders);
   for (const Found& found : walk.entries) {
     EntryListing item{found.digest_hex, found.facts.st_size, found.facts.st_mtim.tv_sec};
     if (verify) {
       const Result<Digest> digest = Digest::from_hex(found.digest_hex);
-      item.lookup = std::move(look_at(v1->get(), *digest, state_->policy).lookup);
+      item.lookup = std::move(look_at(v1, *digest, state_->policy).lookup);
       if (item.lookup.kind == Lookup::Kind::kMiss) continue;
     }
     items.push_back(std::move(item));
@@ -155,7 +155,7 @@ Result<std::vector<EntryListing>> DiskCache::list(bool verify) {
 
 Result<PruneResult> DiskCache::prune(int64_t max_bytes, int64_t min_age_s, bool dry_run) {
   if (mode_ == Mode::kReadOnly && !dry_run) return cache_read_only(directory_, "prune");
-  const auto v1 = state_->handle(directory_);
+  const int v1 = state_->handle(directory_);
   const DryRun dry = dry_run ? DryRun::kYes : DryRun::kNo;
   PruneResult result;
   KeyLock pruner;
@@ -166,7 +166,7 @@ Result<PruneResult> DiskCache::prune(int64_t max_bytes, int64_t min_age_s, bool 
       return result;
     }
   }
-  RMSJIT_ASSIGN_OR_RETURN(Walk walk, walk_entries(v1->get(), directory_, state_->policy));
+  RMSJIT_ASSIGN_OR_RETURN(Walk walk, walk_entries(v1, directory_, state_->policy));
   count_before(walk, &result);
   const int64_t now = now_s();
   auto oldest_first = [now](const Found& a, const Found& b) {
@@ -179,36 +179,35 @@ Result<PruneResult> DiskCache::prune(int64_t max_bytes, int64_t min_age_s, bool 
   for (const Found& found : walk.entries) {
     if (result.bytes_before - result.bytes_removed <= max_bytes) break;
     if (age_s(found.facts.st_mtim.tv_sec, now) < min_age_s) break;
-    count_removal(v1->get(), state_->policy, found, dry, &result);
+    count_removal(v1, state_->policy, found, dry, &result);
   }
-  result.stale_temporaries_removed =
-      sweep_temporaries(v1->get(), state_->policy, kStaleTemporary_s, dry);
+  result.stale_temporaries_removed = sweep_temporaries(v1, state_->policy, kStaleTemporary_s, dry);
   return result;
 }
 
 Result<PruneResult> DiskCache::clear(bool dry_run) {
   if (mode_ == Mode::kReadOnly && !dry_run) return cache_read_only(directory_, "clear");
-  const auto v1 = state_->handle(directory_);
+  const int v1 = state_->handle(directory_);
   const DryRun dry = dry_run ? DryRun::kYes : DryRun::kNo;
-  RMSJIT_ASSIGN_OR_RETURN(Walk walk, walk_entries(v1->get(), directory_, state_->policy));
+  RMSJIT_ASSIGN_OR_RETURN(Walk walk, walk_entries(v1, directory_, state_->policy));
   PruneResult result;
   count_before(walk, &result);
   for (const Found& found : walk.entries) {
-    count_removal(v1->get(), state_->policy, found, dry, &result);
+    count_removal(v1, state_->policy, found, dry, &result);
   }
-  result.stale_temporaries_removed = sweep_temporaries(v1->get(), state_->policy, 0, dry);
+  result.stale_temporaries_removed = sweep_temporaries(v1, state_->policy, 0, dry);
   return result;
 }
 
 Status DiskCache::remove(const Digest& digest) {
   if (mode_ == Mode::kReadOnly) return cache_read_only(directory_, "remove an entry of");
-  const auto v1 = state_->handle(directory_);
+  const int v1 = state_->handle(directory_);
   const EntryName name(digest.hex());
   Fd objects, folder;
   Spot spot;
   struct stat facts {};
   int error = 0;
-  if (!enter_folder(v1->get(), "obj", state_->policy, &objects, &spot) ||
+  if (!enter_folder(v1, "obj", state_->policy, &objects, &spot) ||
       !enter_folder(objects.get(), name.folder, state_->policy, &folder, &spot)) {
     error = spot.error == kUntrustedFolder ? EACCES : spot.error;
   } else {

@@ -213,24 +213,24 @@ Result<Fd> open_v1(const std::string& directory, const Policy& policy) {
     error = open_subdirectory(root.get(), "v1", &v1);
   }
   if (error == ENOENT && !create) return cache_not_found(directory);
-  if (error == ENOTDIR || error == ELOOP) return cache_untrusted(path, "is not a directory");
-  if (error != 0) return cache_io_error("open", path, error);
   struct stat facts {};
+  if ((error == ENOTDIR || error == ELOOP) && facts_at(root.get(), "v1", &facts) == 0 &&
+      !S_ISDIR(facts.st_mode)) {
+    return cache_untrusted(path, "is not a directory");
+  }
+  if (error != 0) return cache_io_error("open", path, error);
   if ((error = facts_of(v1.get(), &facts)) != 0) return cache_io_error("stat", path, error);
   std::string why = policy.why_untrusted(facts, v1.get());
   if (!why.empty()) return cache_untrusted(path, why);
   return v1;
 }
 
-std::shared_ptr<const Fd> DiskCache::State::handle(const std::string& directory) {
-  std::lock_guard<std::mutex> lock(mutex);
+int DiskCache::State::handle(const std::string& directory) {
   struct stat facts {};
-  const bool gone = facts_of(v1->get(), &facts) == 0 ? facts.st_nlink == 0 : true;
-  if (gone) {
-    Result<Fd> again = open_v1(directory, policy);
-    if (again.ok()) v1 = std::make_shared<const Fd>(std::move(*again));
-  }
-  return v1;
+  if (facts_of(v1.get(), &facts) == 0 && facts.st_nlink > 0) return v1.get();
+  const Result<Fd> again = open_v1(directory, policy);
+  if (again.ok()) (void)replace_descriptor(again->get(), v1.get());
+  return v1.get();
 }
 
 }  // namespace rmsjit

@@ -6,8 +6,6 @@
 
 #include <sys/stat.h>
 
-#include <memory>
-#include <mutex>
 #include <string>
 
 #include "cache/disk_cache.h"
@@ -66,11 +64,11 @@ Result<Fd> open_v1(const std::string& directory, const Policy& policy);
 struct DiskCache::State {
   Policy policy;
   const char* network = nullptr;
-  std::mutex mutex;
-  std::shared_ptr<const Fd> v1;
+  Fd v1;
 
-  // v1, opened again when the directory was removed behind our back.
-  std::shared_ptr<const Fd> handle(const std::string& directory);
+  // The descriptor of v1, which names the new directory when the old one was removed behind our
+  // back. One number for life and no mutex: threads may look up meanwhile, a process may fork.
+  int handle(const std::string& directory);
 };
 
 }  // namespace rmsjit

@@ -43,7 +43,7 @@ LockAttempt take_lock(int directory, const std::string& name, mode_t mode, int64
   attempt.fd = open_lock_file(directory, name, mode);
   while (attempt.fd.valid()) {
     if (set_lock(attempt.fd.get(), F_WRLCK, offset) == 0) return attempt;
-    const bool taken = errno == EAGAIN || errno == EACCES;
+    const bool taken = errno == EAGAIN;  // EACCES is a policy that says no: waiting is no use
     const Clock::duration left = deadline - Clock::now();
     attempt.waited = attempt.waited || taken;
     if (!taken || left.count() <= 0) {

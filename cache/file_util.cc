@@ -92,6 +92,10 @@ int open_subdirectory(int at, const std::string& name, Fd* out) {
                 out);
 }
 
+int replace_descriptor(int from, int to) {
+  return as_error(retry_interrupted([&] { return dup3(from, to, O_CLOEXEC); }));
+}
+
 int make_subdirectory(int at, const std::string& name, mode_t mode) {
   const int error = as_error(mkdirat(at, name.c_str(), mode));
   return error == EEXIST ? 0 : error;

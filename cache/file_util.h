@@ -57,6 +57,8 @@ int open_directory(const std::string& path, Fd* out);
 int make_directories(const std::string& path, mode_t mode);
 
 int open_subdirectory(int at, const std::string& name, Fd* out);
+// Makes the number `to` name what `from` names, in one step for every thread.
+int replace_descriptor(int from, int to);
 int make_subdirectory(int at, const std::string& name, mode_t mode);
 int facts_of(int fd, struct stat* out);
 int facts_at(int at, const std::string& name, struct stat* out);

@@ -25,8 +25,13 @@ namespace rmsjit {
 
 class Scratch {
  public:
-  Scratch() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "rmsjit-XXXXXX").string();
+  // kMemory: for thousands of publishes, each of which waits for a disk elsewhere.
+  enum class Where { kDisk, kMemory };
+  explicit Scratch(Where where = Where::kDisk) {
+    const bool memory = where == Where::kMemory && access("/dev/shm", W_OK) == 0;
+    const std::filesystem::path parent =
+        memory ? "/dev/shm" : std::filesystem::temp_directory_path();
+    std::string pattern = (parent / "rmsjit-XXXXXX").string();
     if (mkdtemp(pattern.data()) != nullptr) path_ = pattern;
   }
   ~Scratch() {
