@@ -4,10 +4,10 @@
 #include <fenv.h>
 #include <locale.h>
 #include <pthread.h>
-#include <signal.h>
 
 #include "runtime/compiler_errors.h"
 #include "runtime/no_cancel.h"
+#include "runtime/quiet_thread.h"
 
 namespace rmsjit {
 namespace {
@@ -28,18 +28,13 @@ void* run(void* argument) {
 }  // namespace
 
 Status run_on_compile_thread(const std::function<void()>& work) {
-  // The new thread inherits the mask, so that the host's handlers never run on it.
-  sigset_t all, before;
-  sigfillset(&all);
   pthread_attr_t attributes;
   int error = pthread_attr_init(&attributes);
   if (error != 0) return no_compile_thread(error);
   pthread_attr_setstacksize(&attributes, kStackBytes);
   const NoCancel no_cancel;
-  pthread_sigmask(SIG_SETMASK, &all, &before);
   pthread_t thread;
-  error = pthread_create(&thread, &attributes, run, const_cast<std::function<void()>*>(&work));
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  error = create_quiet_thread(&thread, &attributes, run, const_cast<std::function<void()>*>(&work));
   pthread_attr_destroy(&attributes);
   if (error == 0) pthread_join(thread, nullptr);
   return error == 0 ? Status() : no_compile_thread(error);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // compile_thread: runs one function on a thread of its own and waits for it. The thread has what a
-// compile needs and must not take from its host: an 8 MiB stack, every signal blocked, the C locale
+// compile needs and must not take from its host: an 8 MiB stack, no signals, the C locale
 // and the default floating-point environment.
 #ifndef RMSJIT_COMPILE_THREAD_H_
 #define RMSJIT_COMPILE_THREAD_H_

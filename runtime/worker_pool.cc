@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/worker_pool.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <utility>
 
 #include "runtime/compiler_errors.h"
+#include "runtime/quiet_thread.h"
 
 namespace rmsjit {
 
@@ -88,15 +88,11 @@ bool WorkerPool::start_keeper() {
   if (keeper_running_) return true;
   if (keeper_joinable_) pthread_join(keeper_, nullptr);  // it has given up the lock for good
   keeper_joinable_ = false;
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
   const auto run = [](void* pool) -> void* {
     static_cast<WorkerPool*>(pool)->keep();
     return nullptr;
   };
-  keeper_running_ = keeper_joinable_ = pthread_create(&keeper_, nullptr, run, this) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  keeper_running_ = keeper_joinable_ = create_quiet_thread(&keeper_, nullptr, run, this) == 0;
   return keeper_running_;
 }
 
