@@ -203,6 +203,8 @@ struct RowWork {
   using Y = typename Spec::Y;
   using Held = Leaf<HeldType<Spec>>;
   using Tensors = RowTensors<Spec, kPacked>;
+  // Weights in flight together where they are not loaded before the sum.
+  static constexpr int kWriteChunk = 2;
 
   const RmsNormParams& p;
   Scratch<Spec>& scratch;
@@ -300,26 +302,32 @@ struct RowWork {
     store_slot<Spec, Y, kPacked>(y, row.y, slot);
   }
 
-  RMSJIT_DEVICE void write(const Tensors& row, float rstd) {
-    RMSJIT_UNROLL
-    for (int first = 0; first < S::kRegisterSlots; first += S::kChunk) {
-      Leaf<W> w[S::kChunk];
+  // Compile-time recursion, like read: a register array is indexed by constants or it is no
+  // register array.
+  template <int kFirst = 0>
+  RMSJIT_DEVICE void write_registers(const Tensors& row, float rstd) const {
+    if constexpr (kFirst < S::kRegisterSlots) {
+      constexpr int kLeft = S::kRegisterSlots - kFirst;
+      constexpr int kCount = kLeft < kWriteChunk ? kLeft : kWriteChunk;
+      Leaf<W> w[kCount];
       RMSJIT_UNROLL
-      for (int i = 0; i < S::kChunk; ++i) {
-        const int slot = first + i;
-        if (slot >= S::kRegisterSlots) break;
+      for (int i = 0; i < kCount; ++i) {
         if constexpr (Spec::kWeightEarly) {
-          w[i] = early_weight[slot];
+          w[i] = early_weight[kFirst + i];
         } else {
-          load_weight(slot, w[i]);
+          load_weight(kFirst + i, w[i]);
         }
       }
       RMSJIT_UNROLL
-      for (int i = 0; i < S::kChunk; ++i) {
-        const int slot = first + i;
-        if (slot < S::kRegisterSlots) write_leaf(row, slot, held[slot], w[i], rstd);
+      for (int i = 0; i < kCount; ++i) {
+        write_leaf(row, kFirst + i, held[kFirst + i], w[i], rstd);
       }
+      write_registers<kFirst + kCount>(row, rstd);
     }
+  }
+
+  RMSJIT_DEVICE void write(const Tensors& row, float rstd) const {
+    write_registers(row, rstd);
     if constexpr (S::kRegisterSlots < S::kSlots) {
       write_rest<false>(row, rstd, S::kRegisterSlots, S::kHeldSlots);
       if constexpr (S::kReread) write_rest<true>(row, rstd, S::kHeldSlots, S::kSlots);
@@ -329,33 +337,36 @@ struct RowWork {
   // Slots from shared memory, or read again. Rolled: such rows are long, and unrolled over all
   // slots the loads would need the registers that were missing in the first place.
   template <bool kAgain>
-  RMSJIT_DEVICE void write_rest(const Tensors& row, float rstd, int begin, int end) {
+  RMSJIT_DEVICE void write_rest(const Tensors& row, float rstd, int begin, int end) const {
     RMSJIT_NO_UNROLL
-    for (int first = begin; first < end; first += S::kChunk) {
-      Leaf<X> x[S::kChunk];
-      Leaf<R> r[S::kChunk];
-      Leaf<W> w[S::kChunk];
+    for (int first = begin; first < end; first += kWriteChunk) {
+      Leaf<X> x[kWriteChunk];
+      Leaf<R> r[kWriteChunk];
+      Leaf<W> w[kWriteChunk];
       RMSJIT_UNROLL
-      for (int i = 0; i < S::kChunk; ++i) {
-        if (first + i >= end) break;
+      for (int i = 0; i < kWriteChunk; ++i) {
         load_weight(first + i, w[i]);
         if constexpr (kAgain) load_inputs(row, first + i, x[i], r[i]);
       }
       RMSJIT_UNROLL
-      for (int i = 0; i < S::kChunk; ++i) {
-        const int slot = first + i;
-        if (slot >= end) break;
-        Held keep;
-        if constexpr (kAgain) {
-          float h[kLeafElements];
-          add_residual<Spec>(x[i], r[i], h, keep);
-          if constexpr (Spec::kResidual) store_slot<Spec, R, kPacked>(r[i], row.residual_out, slot);
-        } else {
-          keep = recall(slot);
-        }
-        write_leaf(row, slot, keep, w[i], rstd);
+      for (int i = 0; i < kWriteChunk; ++i) {
+        if (first + i < end) write_again<kAgain>(row, rstd, first + i, x[i], r[i], w[i]);
       }
     }
+  }
+
+  template <bool kAgain>
+  RMSJIT_DEVICE void write_again(const Tensors& row, float rstd, int slot, const Leaf<X>& x,
+                                 Leaf<R>& r, const Leaf<W>& w) const {
+    Held keep;
+    if constexpr (kAgain) {
+      float h[kLeafElements];
+      add_residual<Spec>(x, r, h, keep);
+      if constexpr (Spec::kResidual) store_slot<Spec, R, kPacked>(r, row.residual_out, slot);
+    } else {
+      keep = recall(slot);
+    }
+    write_leaf(row, slot, keep, w, rstd);
   }
 };
 

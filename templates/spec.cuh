@@ -1,5 +1,4 @@
-// hidden=4096,x=bf16,residual=add,pdl=on on sm_90:
-// threads=256,rows=1,staging=registers,weight=early,chunk=2
+// hidden=4096,x=bf16,residual=add,pdl=on on sm_90: threads=128,rows=1,registers=4,shared=0,weight=early,chunk=4
 #ifndef RMSJIT_SPEC_CUH
 #define RMSJIT_SPEC_CUH
 #include "rmsnorm.cuh"
@@ -22,12 +21,13 @@ struct Spec {
   static constexpr bool kExactRoot = false;
   static constexpr bool kPdl = true;
   static constexpr bool kConstantWeight = false;
-  static constexpr int kThreads = 256;
+  static constexpr int kThreads = 128;
   static constexpr int kMaxRows = 1;
-  static constexpr bool kReread = false;
+  static constexpr int kRegisterSlots = 4;
+  static constexpr int kSharedSlots = 0;
   static constexpr bool kWeightEarly = true;
-  static constexpr int kChunk = 2;
-  static constexpr int kSharedBytes = 1024;
+  static constexpr int kChunk = 4;
+  static constexpr int kSharedBytes = 528;
 };
 }  // namespace rmsjit
 #endif
