@@ -18,30 +18,19 @@ struct Block {
 };
 
 // The plan of every size up to most_leaves (a leaf is 8 elements), from `rmsnorm-bench tune` on an
-// H100, bf16, rows 1 to 8192: the single plan that costs least over all row counts. Up to 32 leaves
-// a row has as many threads as leaves, rounded up to a power of two. Other targets use the same
-// table: what decides is latency inside one multiprocessor, which they share.
+// H100, bf16, rows 1 to 8192, PDL on and off: the single plan that costs least over all row counts.
+// Up to 32 leaves a row has as many threads as leaves, rounded up to a power of two. Other targets
+// use the same table: what decides is latency inside one multiprocessor, which they share.
 struct PlanRow {
   int most_leaves;
-  Block plain, plain_pdl, add, add_pdl;
+  Block plain, add;
 };
 constexpr PlanRow kPlans[] = {
-    {1, {1, 32}, {1, 32}, {1, 32}, {1, 32}},
-    {4, {4, 32}, {4, 32}, {4, 32}, {4, 32}},
-    {16, {16, 16}, {16, 16}, {16, 16}, {16, 16}},
-    {32, {32, 8}, {32, 8}, {32, 8}, {32, 8}},
-    {64, {64, 2}, {64, 2}, {64, 2}, {64, 2}},
-    {128, {128, 1}, {128, 2}, {128, 1}, {128, 1}},
-    {256, {128, 1}, {128, 1}, {128, 1}, {128, 1}},
-    {384, {128, 1}, {128, 2}, {128, 1}, {256, 1}},
-    {512, {128, 1}, {128, 2}, {128, 1}, {128, 1}},
-    {640, {128, 2}, {512, 1}, {256, 1}, {512, 1}},
-    {896, {128, 1}, {512, 1}, {512, 1}, {512, 1}},
-    {1024, {256, 1}, {512, 1}, {256, 1}, {512, 1}},
-    {2048, {256, 1}, {256, 1}, {256, 1}, {512, 1}},
-    {4096, {512, 1}, {512, 1}, {512, 1}, {512, 1}},
-    {1 << 20, {512, 1}, {512, 1}, {512, 1}, {512, 1}},
+    {4, {4, 32}, {4, 32}},     {16, {16, 16}, {16, 16}},   {32, {32, 8}, {32, 8}},
+    {64, {64, 2}, {64, 2}},    {512, {128, 1}, {128, 1}},  {640, {128, 2}, {128, 1}},
+    {896, {128, 1}, {256, 1}}, {2048, {256, 1}, {256, 1}}, {1 << 20, {512, 1}, {512, 1}},
 };
+constexpr int kTriggerFirstLeaves = 512;
 
 // Shared memory that a block may have, less the partial sums.
 int shared_limit(const Target& target) {
@@ -66,6 +55,7 @@ Tuning complete_tuning(const NormSpec& spec, const Target& target, int threads_p
   // Registers a thread may have, less about 24 for addresses, the sum and the arithmetic.
   const int block = std::max(threads_per_row * max_rows_per_block, 256);
   const int budget = std::min(255, 65536 / block) - 24;
+  tuning.trigger_first = spec.pdl == Pdl::kOn && leaves >= kTriggerFirstLeaves;
   tuning.load_chunk = slots;
   while (tuning.load_chunk > 1 && slots * held + tuning.load_chunk * input > budget) {
     tuning.load_chunk = (tuning.load_chunk + 1) / 2;
@@ -93,11 +83,9 @@ Tuning launch_plan(const NormSpec& spec, const Target& target) {
   const int leaves = static_cast<int>((spec.hidden + 7) / 8);
   const PlanRow* row = kPlans;
   while (row->most_leaves < leaves) ++row;
-  const bool pdl = spec.pdl == Pdl::kOn;
-  const Block& block =
-      spec.has_residual() ? (pdl ? row->add_pdl : row->add) : (pdl ? row->plain_pdl : row->plain);
-  if (leaves <= 32) return complete_tuning(spec, target, next_power_of_two(leaves), block.rows);
-  return complete_tuning(spec, target, block.threads, block.rows);
+  const Block& block = spec.has_residual() ? row->add : row->plain;
+  const int threads = leaves <= 32 ? next_power_of_two(leaves) : block.threads;
+  return complete_tuning(spec, target, threads, block.rows);
 }
 
 int rows_per_block(const Tuning& tuning, int64_t rows, int multiprocessors) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// For clangd and clang-tidy only: the CUDA names that device.cuh uses, without CUDA's headers, which
-// older clangs cannot read. No compiler of a kernel ever sees this file.
+// For clangd and clang-tidy only: the CUDA names that device.cuh uses, without CUDA's headers,
+// which older clangs cannot read. No compiler of a kernel ever sees this file.
 #ifndef RMSJIT_EDITOR_SHIM_H_
 #define RMSJIT_EDITOR_SHIM_H_
 #define __global__ __attribute__((global))

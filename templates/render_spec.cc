@@ -54,10 +54,10 @@ int dynamic_shared_bytes(const NormSpec& spec, const Tuning& tuning) {
 }
 
 std::string tuning_text(const Tuning& tuning) {
-  return fmt::format("threads={},rows={},registers={},shared={},weight={},chunk={}",
+  return fmt::format("threads={},rows={},registers={},shared={},weight={},trigger={},chunk={}",
                      tuning.threads_per_row, tuning.max_rows_per_block, tuning.register_slots,
                      tuning.shared_slots, tuning.weight_early ? "early" : "late",
-                     tuning.load_chunk);
+                     tuning.trigger_first ? "wait" : "loads", tuning.load_chunk);
 }
 
 std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target& target) {
@@ -96,6 +96,7 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
   constant("int", "kRegisterSlots", tuning.register_slots);
   constant("int", "kSharedSlots", tuning.shared_slots);
   constant("bool", "kWeightEarly", tuning.weight_early);
+  constant("bool", "kTriggerFirst", tuning.trigger_first);
   constant("int", "kChunk", tuning.load_chunk);
   constant("int", "kSharedBytes", shared_bytes(spec, tuning));
   return text + "};\n}  // namespace rmsjit\n#endif\n";

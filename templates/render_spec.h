@@ -25,6 +25,9 @@ struct Tuning {
   int shared_slots = 0;
   // Weight loaded before the sum (hides its latency), or after it (fewer registers).
   bool weight_early = true;
+  // PDL: the next kernel may start right after this one's wait, or once its loads are under way.
+  // Measured: the former pays from about 4096 elements on, the latter below.
+  bool trigger_first = false;
   // Leaves whose loads are in flight together before the first of them is used.
   int load_chunk = 4;
 
@@ -40,8 +43,8 @@ int held_leaf_words(const NormSpec& spec);
 // itself.
 int dynamic_shared_bytes(const NormSpec& spec, const Tuning& tuning);
 
-// "threads=256,rows=1,registers=4,shared=0,weight=early,chunk=4": for tables, metadata and
-// messages.
+// "threads=256,rows=1,registers=4,shared=0,weight=early,trigger=loads,chunk=4": for tables,
+// metadata and messages.
 std::string tuning_text(const Tuning& tuning);
 
 // Requires: spec is canonical for target, tuning is valid for spec. The same arguments always give

@@ -249,6 +249,9 @@ struct RowWork {
       float sums[kTerms];
       RMSJIT_UNROLL
       for (int i = 0; i < kTerms; ++i) load_inputs(row, kFirst + i * kStep, x[i], r[i]);
+      // The next kernel may start once this one's loads are under way: it waits for the end of this
+      // one before it touches memory, and its start-up hides behind them.
+      if constexpr (Spec::kPdl && !Spec::kTriggerFirst && kFirst == 0) pdl_trigger();
       RMSJIT_UNROLL
       for (int i = 0; i < kTerms; ++i) {
         const int slot = kFirst + i * kStep;
@@ -383,13 +386,13 @@ RMSJIT_DEVICE void rmsnorm_rows(const RmsNormParams& p, Scratch<Spec>& scratch) 
     if (active) work.load_early_weights();
   }
   if constexpr (Spec::kPdl) pdl_wait();
+  if constexpr (Spec::kPdl && Spec::kTriggerFirst) pdl_trigger();
   const RowTensors<Spec, kPacked> row(p, active ? index : 0);
   float sum = 0.0f;
   if (active) {
     if constexpr (Spec::kWeightEarly && !Spec::kConstantWeight) work.load_early_weights();
     sum = work.read(row);
   }
-  if constexpr (Spec::kPdl) pdl_trigger();
   sum = row_sum<Spec>(sum, scratch);
   const float rstd = reciprocal_rms<Spec>(sum, p.eps);
   if (active) work.write(row, rstd);

@@ -1,4 +1,4 @@
-// hidden=4096,x=bf16,residual=add,pdl=on on sm_90: threads=128,rows=1,registers=4,shared=0,weight=early,chunk=4
+// hidden=4096,x=bf16,residual=add,pdl=on on sm_90: threads=128,rows=1,registers=4,shared=0,weight=early,trigger=wait,chunk=4
 #ifndef RMSJIT_SPEC_CUH
 #define RMSJIT_SPEC_CUH
 #include "rmsnorm.cuh"
@@ -26,6 +26,7 @@ struct Spec {
   static constexpr int kRegisterSlots = 4;
   static constexpr int kSharedSlots = 0;
   static constexpr bool kWeightEarly = true;
+  static constexpr bool kTriggerFirst = true;
   static constexpr int kChunk = 4;
   static constexpr int kSharedBytes = 528;
 };
