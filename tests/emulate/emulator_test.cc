@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+// The emulator itself, on a toy body: a sum of a row over two warps that is right, and one way to
+// break it for each thing that the emulator has to find.
+#include "tests/emulate/emulator.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "tests/emulate/device_host.h"
+
+namespace rmsjit::emulate {
+namespace {
+
+constexpr int kThreads = 64;
+
+enum class Bug {
+  kNone,
+  kMissingBarrier,
+  kBarrierForOneWarp,
+  kBarriersAtTwoPlaces,
+  kEarlyReturn,
+  kDivergentShuffle,
+  kShuffleMasksDiffer,
+  kLoadPastTheRow,
+  kStorePastTheRow,
+  kLoadOutside,
+  kMisalignedLoad,
+  kStoreToInput,
+  kStoreTwice,
+  kReadAfterOthersWrite,
+  kReadOnlyPath,
+  kSharedRace,
+  kSharedOutside,
+  kSharedNeverWritten,
+  kWaitForgotten,
+  kLoadBeforeWait,
+  kStoreBeforeWait,
+  kTriggerBeforeWait,
+};
+
+struct ToyParams {
+  const float* x;
+  float* y;
+  float* in_place;
+  bool pdl;
+  Bug bug;
+};
+
+struct ToyScratch {
+  float warp_sums[2];
+  float spare;
+};
+
+bool is(const ToyParams& p, Bug bug) { return p.bug == bug; }
+
+float load(const float* p) {
+  return float_from_bits(load_u32<Load::kCoherent>(reinterpret_cast<const u32*>(p)));
+}
+void store(float* p, float v) { store_u32(reinterpret_cast<u32*>(p), bits_from_float(v)); }
+
+void before_sum(const ToyParams& p, u32 t) {
+  if (p.pdl) {
+    if (is(p, Bug::kLoadBeforeWait) && t == 40) load(p.x);
+    if (is(p, Bug::kStoreBeforeWait) && t == 40) store(p.y + t, 1.0f);
+    if (is(p, Bug::kTriggerBeforeWait) && t == 40) pdl_trigger();
+    if (!(is(p, Bug::kWaitForgotten) && t == 5)) pdl_wait();
+  }
+  if (is(p, Bug::kLoadPastTheRow) && t == 63) load(p.x + kThreads);
+  if (is(p, Bug::kStorePastTheRow) && t == 63) store(p.y + kThreads, 0);
+  if (is(p, Bug::kLoadOutside) && t == 0) load(p.x + 100000);
+  if (is(p, Bug::kMisalignedLoad) && t == 0) {
+    load_words<Load::kCoherent>(reinterpret_cast<const Words<4>*>(p.x + 1));
+  }
+  if (is(p, Bug::kStoreToInput) && t == 0) store(const_cast<float*>(p.x), 0);
+  if (is(p, Bug::kReadOnlyPath)) load_u32<Load::kReadOnly>(reinterpret_cast<u32*>(p.in_place + t));
+}
+
+void after_sum(const ToyParams& p, u32 t, float total) {
+  const u32 neighbour = is(p, Bug::kReadAfterOthersWrite) ? (t + 1) % kThreads : t;
+  const float old = load(p.in_place + neighbour);
+  store(p.in_place + t, old + 1);
+  store(p.y + t, total);
+  if (is(p, Bug::kStoreTwice) && t == 7) store(p.y + t, total);
+  if (p.pdl) pdl_trigger();
+}
+
+void toy(const ToyParams& p, ToyScratch& scratch) {
+  const u32 t = thread_x();
+  if (t < 2) shared_store(&scratch.warp_sums[t], 0.0f);
+  block_barrier();
+  before_sum(p, t);
+  float sum = load(p.x + t);
+  if (is(p, Bug::kEarlyReturn) && t >= 32) return;
+  if (is(p, Bug::kDivergentShuffle) && t == 3) {
+    sum += shuffle_xor(sum, 16);
+  } else {
+    sum += shuffle_xor(sum, is(p, Bug::kShuffleMasksDiffer) && t == 3 ? 8 : 16);
+  }
+  for (int mask = 8; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
+  if (t % 32 == 0) shared_store(&scratch.warp_sums[t / 32], sum);
+  if (is(p, Bug::kSharedRace)) shared_store(&scratch.spare, 1.0f);
+  if (is(p, Bug::kSharedOutside) && t == 0) shared_store(scratch.warp_sums + 3, 1.0f);
+  if (is(p, Bug::kBarriersAtTwoPlaces) && t < 32) {
+    block_barrier();
+  } else if (!is(p, Bug::kMissingBarrier) && !(is(p, Bug::kBarrierForOneWarp) && t < 32)) {
+    block_barrier();
+  }
+  if (is(p, Bug::kSharedNeverWritten) && t == 0) shared_load(&scratch.spare);
+  after_sum(p, t, shared_load(&scratch.warp_sums[0]) + shared_load(&scratch.warp_sums[1]));
+}
+
+void toy_body(const void* params, void* scratch) {
+  toy(*static_cast<const ToyParams*>(params), *static_cast<ToyScratch*>(scratch));
+}
+
+struct Toy {
+  alignas(16) float x[kThreads + 8] = {};
+  alignas(16) float y[kThreads + 8] = {};
+  alignas(16) float in_place[kThreads] = {};
+
+  std::string run(Bug bug, bool pdl, Schedule schedule) {
+    for (int i = 0; i < kThreads; ++i) x[i] = static_cast<float>(i);
+    MemoryMap memory;
+    memory.add(buffer("x", x, sizeof x));
+    memory.add(buffer("y", y, sizeof y));
+    memory.add(buffer("in_place", in_place, sizeof in_place));
+    ToyParams params{x, y, in_place, pdl, bug};
+    Launch launch;
+    launch.body = &toy_body;
+    launch.params = &params;
+    launch.scratch_bytes = sizeof(ToyScratch);
+    launch.threads_per_row = kThreads;
+    launch.pdl = pdl;
+    launch.schedule = schedule;
+    launch.memory = &memory;
+    return emulate::run(launch);
+  }
+
+  static Buffer buffer(const std::string& name, float* data, size_t bytes) {
+    Buffer b;
+    b.name = name;
+    b.begin = reinterpret_cast<const std::byte*>(data);
+    b.bytes = static_cast<int64_t>(bytes);
+    b.row_starts = {0};
+    b.row_bytes = kThreads * 4;
+    b.element_bytes = 4;
+    b.readable = name != "y";
+    b.writable = name != "x";
+    b.read_only_path = name == "x";
+    return b;
+  }
+};
+
+// The fault under each schedule, joined; empty parts left out.
+std::string faults(Bug bug, bool pdl = false) {
+  std::string all;
+  for (Schedule schedule : kSchedules) {
+    const std::string fault = Toy().run(bug, pdl, schedule);
+    if (!fault.empty()) all += fault + "\n";
+  }
+  return all;
+}
+
+TEST(Emulator, RunsARightBodyUnderEverySchedule) {
+  for (Schedule schedule : kSchedules) {
+    for (bool pdl : {false, true}) {
+      Toy toy;
+      EXPECT_EQ(toy.run(Bug::kNone, pdl, schedule), "") << schedule_name(schedule);
+      for (int i = 0; i < kThreads; ++i) {
+        ASSERT_EQ(toy.y[i], 2016.0f) << i;
+        ASSERT_EQ(toy.in_place[i], 1.0f) << i;
+      }
+    }
+  }
+}
+
+struct Planted {
+  Bug bug;
+  bool pdl;
+  const char* expected;  // a part of the message
+};
+
+TEST(Emulator, FindsEveryPlantedBug) {
+  const Planted planted[] = {
+      {Bug::kMissingBarrier, false, "with no barrier after thread"},
+      {Bug::kBarrierForOneWarp, false, "with no barrier after thread"},
+      {Bug::kBarriersAtTwoPlaces, false, "different barriers"},
+      {Bug::kEarlyReturn, false, "no thread can run"},
+      {Bug::kDivergentShuffle, false, "different shuffles"},
+      {Bug::kShuffleMasksDiffer, false, "different shuffles"},
+      {Bug::kLoadPastTheRow, false, "load of 4 bytes of x at byte 256 of row 0"},
+      {Bug::kStorePastTheRow, false, "store of 4 bytes of y at byte 256 of row 0"},
+      {Bug::kLoadOutside, false, "outside every tensor"},
+      {Bug::kMisalignedLoad, false, "an address that is 4 modulo 16"},
+      {Bug::kStoreToInput, false, "x, which is only read"},
+      {Bug::kStoreTwice, false, "written twice"},
+      {Bug::kReadOnlyPath, false, "read-only path"},
+      {Bug::kSharedRace, false, "with no barrier"},
+      {Bug::kSharedOutside, false, "outside the shared array"},
+      {Bug::kSharedNeverWritten, false, "before anything is written"},
+      {Bug::kWaitForgotten, true, "load of x before the PDL wait"},
+      {Bug::kLoadBeforeWait, true, "load of x before the PDL wait"},
+      {Bug::kStoreBeforeWait, true, "store to y before the PDL wait"},
+      {Bug::kTriggerBeforeWait, true, "trigger before the wait"},
+  };
+  for (const Planted& p : planted) {
+    EXPECT_NE(faults(p.bug, p.pdl).find(p.expected), std::string::npos)
+        << p.expected << "\nfound: " << faults(p.bug, p.pdl);
+  }
+}
+
+TEST(Emulator, GivesPoisonForWhatAnotherThreadHasWritten) {
+  for (Schedule schedule : kSchedules) {
+    Toy toy;
+    EXPECT_EQ(toy.run(Bug::kReadAfterOthersWrite, false, schedule), "");
+    int poisoned = 0;
+    for (float v : toy.in_place) poisoned += std::isnan(v) ? 1 : 0;
+    EXPECT_GT(poisoned, 0) << schedule_name(schedule);
+  }
+}
+
+void ends_without_wait(const void*, void*) {}
+void waits(const void*, void*) { pdl_wait(); }
+
+TEST(Emulator, DemandsTheWaitOfIdleThreadsAndOnlyUnderPdl) {
+  MemoryMap memory;
+  Launch launch;
+  launch.memory = &memory;
+  launch.body = &ends_without_wait;
+  EXPECT_EQ(run(launch), "");
+  launch.pdl = true;
+  EXPECT_NE(run(launch).find("ends without the PDL wait"), std::string::npos);
+  launch.body = &waits;
+  EXPECT_EQ(run(launch), "");
+  launch.pdl = false;
+  EXPECT_NE(run(launch).find("without PDL"), std::string::npos);
+}
+
+TEST(Emulator, RefusesABlockThatIsNotWholeWarps) {
+  MemoryMap memory;
+  Launch launch;
+  launch.memory = &memory;
+  launch.body = &ends_without_wait;
+  launch.threads_per_row = 8;
+  launch.rows_per_block = 3;
+  EXPECT_NE(run(launch).find("whole warps"), std::string::npos);
+  launch.rows_per_block = 4;
+  EXPECT_EQ(run(launch), "");
+}
+
+}  // namespace
+}  // namespace rmsjit::emulate

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// generate_units DIR UNITS [EVERY]: writes unit_0.cc .. and units.cc into DIR, which compile every
+// kernel of kernel_set() (or each EVERYth) from its real rendered spec. Files that would not change
+// are left alone, so that an unchanged kernel is not compiled again.
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "rmsjit/spec_text.h"
+#include "tests/emulate/kernel_set.h"
+
+namespace {
+
+using rmsjit::emulate::KernelPlan;
+
+bool write_if_changed(const std::string& path, const std::string& text) {
+  std::ifstream old(path);
+  std::stringstream old_text;
+  old_text << old.rdbuf();
+  if (old && old_text.str() == text) return true;
+  std::ofstream out(path);
+  out << text;
+  return static_cast<bool>(out.flush());
+}
+
+// The rendered text defines rmsjit::Spec; inside a namespace of its own it is one of many. Names of
+// the template are found through the using-directive.
+std::string kernel_text(int index, const KernelPlan& plan) {
+  return fmt::format(
+      "namespace s{0} {{\nnamespace rmsjit {{\nusing namespace ::rmsjit;\n}}\n"
+      "#undef RMSJIT_SPEC_CUH\n{1}}}  // namespace s{0}\n\n",
+      index, render_spec(plan.spec, plan.tuning, rmsjit::emulate::kTarget));
+}
+
+std::string unit_text(const std::vector<KernelPlan>& plans, int unit, int units, int every) {
+  std::string text = "// Written by generate_units.\n#include \"tests/emulate/instantiate.h\"\n\n";
+  std::string table;
+  const int count = static_cast<int>(plans.size()) / every;
+  for (int i = unit; i < count; i += units) {
+    const int index = i * every;
+    const KernelPlan& plan = plans[static_cast<size_t>(index)];
+    text += kernel_text(index, plan);
+    table += fmt::format("    make_kernel<s{0}::rmsjit::Spec>({0}, \"{1}\"),\n", index,
+                         spec_text(plan.spec));
+  }
+  text += fmt::format(
+      "namespace rmsjit::emulate {{\nstatic constexpr Kernel kKernels[] = {{\n{1}}};\n"
+      "extern const KernelList kUnit{0};\n"
+      "const KernelList kUnit{0} = {{kKernels, sizeof kKernels / sizeof kKernels[0]}};\n"
+      "}}  // namespace rmsjit::emulate\n",
+      unit, table);
+  return text;
+}
+
+std::string list_text(int units) {
+  std::string declarations;
+  std::string entries;
+  for (int unit = 0; unit < units; ++unit) {
+    declarations += fmt::format("extern const KernelList kUnit{};\n", unit);
+    entries += fmt::format("    &kUnit{},\n", unit);
+  }
+  return fmt::format(
+      "// Written by generate_units.\n#include \"tests/emulate/kernel.h\"\n\n"
+      "namespace rmsjit::emulate {{\n{}const KernelList* const kUnits[] = {{\n{}    nullptr}};\n"
+      "}}  // namespace rmsjit::emulate\n",
+      declarations, entries);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    std::cerr << "usage: generate_units DIR UNITS [EVERY]\n";
+    return 2;
+  }
+  const std::string dir = argv[1];
+  const int units = std::atoi(argv[2]);
+  const int every = argc > 3 ? std::atoi(argv[3]) : 1;
+  const std::vector<KernelPlan> plans = rmsjit::emulate::kernel_set();
+  bool ok = write_if_changed(dir + "/units.cc", list_text(units));
+  for (int unit = 0; unit < units; ++unit) {
+    const std::string path = fmt::format("{}/unit_{}.cc", dir, unit);
+    ok = ok && write_if_changed(path, unit_text(plans, unit, units, every));
+  }
+  if (!ok) std::cerr << "generate_units: cannot write into " << dir << "\n";
+  return ok ? 0 : 3;
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The head of every generated unit: the kernel template on top of the host twin, and the wrapper
+// that erases the type of a body. The twin comes first, so that device.cuh is empty.
+#ifndef RMSJIT_TESTS_EMULATE_INSTANTIATE_H_
+#define RMSJIT_TESTS_EMULATE_INSTANTIATE_H_
+
+#include "tests/emulate/device_host.h"
+// Found through the include path: a changed copy of the template for the mutation check.
+#include "rmsnorm.cuh"
+#include "tests/emulate/kernel.h"
+
+namespace rmsjit::emulate {
+
+template <class Spec, bool kPacked>
+void run_body(const void* params, void* scratch) {
+  rmsnorm_rows<Spec, kPacked>(*static_cast<const RmsNormParams*>(params),
+                              *static_cast<Scratch<Spec>*>(scratch));
+}
+
+template <class Spec>
+constexpr Kernel make_kernel(int index, const char* spec_text) {
+  return {index,
+          spec_text,
+          &run_body<Spec, true>,
+          &run_body<Spec, false>,
+          sizeof(Scratch<Spec>),
+          alignof(Scratch<Spec>)};
+}
+
+}  // namespace rmsjit::emulate
+
+#endif  // RMSJIT_TESTS_EMULATE_INSTANTIATE_H_

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Forced plans walk through the legal thread counts by steps that are prime to most list lengths,
+// so that over all specs every thread count, row count and home of h meets every kind of maths.
+#include "tests/emulate/kernel_set.h"
+
+#include <algorithm>
+
+#include "runtime/launch_plan.h"
+#include "tests/spec_set.h"
+
+namespace rmsjit::emulate {
+namespace {
+
+constexpr int kForcedPlans = 3;
+constexpr int kMaxSlots = 64;  // leaves a thread: more takes long to compile and proves nothing new
+constexpr int kSharedLimit = 200 * 1024;
+
+std::vector<int> thread_counts(int leaves, int least, int most) {
+  std::vector<int> counts;
+  for (int threads = least; threads <= most; threads *= 2) {
+    if ((leaves + threads - 1) / threads <= kMaxSlots) counts.push_back(threads);
+  }
+  return counts;
+}
+
+// Multiples of 32 that are no power of two and hold the row in one slot.
+std::vector<int> odd_thread_counts(int leaves) {
+  std::vector<int> counts;
+  for (int threads = 96; threads <= 1024; threads += 32) {
+    const bool power_of_two = (threads & (threads - 1)) == 0;
+    if (!power_of_two && threads >= leaves) counts.push_back(threads);
+  }
+  return counts;
+}
+
+int pick_rows(int threads, int turn) {
+  const int least = threads < 32 ? 32 / threads : 1;
+  const int most = 1024 / threads;
+  const int wanted[] = {1, 2, 3, 1, 4, 1, 5, 8};
+  return std::clamp(wanted[turn % 8] * least, least, std::max(most / least * least, least));
+}
+
+// Where h waits: registers, shared memory, nowhere, or a part of each.
+void force_homes(const NormSpec& spec, int turn, Tuning& tuning) {
+  const int leaves = static_cast<int>((spec.hidden + 7) / 8);
+  const int slots = (leaves + tuning.threads_per_row - 1) / tuning.threads_per_row;
+  const int slot_bytes = 4 * tuning.threads_per_row * held_leaf_words(spec);
+  const int shareable = tuning.max_rows_per_block == 1 ? kSharedLimit / slot_bytes : 0;
+  const int in_registers[] = {slots, slots / 2, 0, slots, 0, slots / 3};
+  const int in_shared[] = {0, slots / 3, 0, 0, slots, slots};
+  tuning.register_slots = in_registers[turn % 6];
+  tuning.shared_slots = std::min({in_shared[turn % 6], slots - tuning.register_slots, shareable});
+  tuning.weight_early = tuning.register_slots == slots && turn % 4 < 2;
+}
+
+Tuning forced_plan(const NormSpec& spec, int turn, int kind) {
+  const int leaves = static_cast<int>((spec.hidden + 7) / 8);
+  std::vector<int> counts;
+  if (kind == 0) counts = thread_counts(leaves, 1, 32);
+  if (kind == 1) counts = odd_thread_counts(leaves);
+  if (kind == 2 && turn % 2 == 0) counts = thread_counts(leaves, 256, 1024);
+  if (counts.empty()) counts = thread_counts(leaves, 1, 1024);
+  const int threads = counts[static_cast<size_t>(turn) * 5 % counts.size()];
+  Tuning tuning = complete_tuning(spec, kTarget, threads, pick_rows(threads, turn + kind));
+  force_homes(spec, turn + kind, tuning);
+  tuning.trigger_first = turn / 2 % 2 == 0;
+  if (turn % 4 == 1) tuning.load_chunk = 1;
+  if (turn % 4 == 2) tuning.load_chunk = 3;
+  return tuning;
+}
+
+}  // namespace
+
+std::vector<KernelPlan> kernel_set() {
+  std::vector<KernelPlan> kernels;
+  int spec_index = 0;
+  for (const NormSpec& spec : covering_specs(kTarget)) {
+    std::vector<Tuning> tunings = {launch_plan(spec, kTarget)};
+    for (int kind = 0; kind < kForcedPlans; ++kind) {
+      const Tuning tuning = forced_plan(spec, spec_index + 2 * kind, kind);
+      if (std::find(tunings.begin(), tunings.end(), tuning) == tunings.end()) {
+        tunings.push_back(tuning);
+      }
+    }
+    for (const Tuning& tuning : tunings) kernels.push_back({spec_index, spec, tuning});
+    ++spec_index;
+  }
+  return kernels;
+}
+
+}  // namespace rmsjit::emulate

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every kernel of kernel_set(), run on the CPU. All expectations are bits: those of the fixed sum,
+// which RowPool holds against the double reference. So two plans, batches, alignments or strides
+// that agree with it agree with each other.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "rmsjit/spec_text.h"
+#include "tests/emulate/launch_case.h"
+
+namespace rmsjit::emulate {
+namespace {
+
+const std::vector<KernelPlan>& plans() {
+  static const auto* const kPlans = new std::vector<KernelPlan>(kernel_set());
+  return *kPlans;
+}
+
+// The compiled kernels, by their index in plans().
+const std::vector<const Kernel*>& kernels() {
+  static const auto* const kKernels = [] {
+    auto* all = new std::vector<const Kernel*>;
+    for (const KernelList* const* unit = kUnits; *unit != nullptr; ++unit) {
+      for (size_t i = 0; i < (*unit)->count; ++i) all->push_back((*unit)->kernels + i);
+    }
+    std::sort(all->begin(), all->end(),
+              [](const Kernel* a, const Kernel* b) { return a->index < b->index; });
+    return all;
+  }();
+  return *kKernels;
+}
+
+const RowPool& pool_of(const KernelPlan& plan) {
+  static auto* const kPools = new std::map<int, std::unique_ptr<RowPool>>;
+  std::unique_ptr<RowPool>& pool = (*kPools)[plan.spec_index];
+  if (pool == nullptr) {
+    kPools->clear();  // kernels of one spec are neighbours
+    std::unique_ptr<RowPool>& fresh = (*kPools)[plan.spec_index];
+    fresh = std::make_unique<RowPool>(plan.spec, static_cast<uint32_t>(plan.spec_index));
+    return *fresh;
+  }
+  return *pool;
+}
+
+class EmulatedKernel : public testing::TestWithParam<int> {
+ protected:
+  EmulatedKernel()
+      : kernel_(*kernels()[static_cast<size_t>(GetParam())]),
+        plan_(plans()[static_cast<size_t>(kernel_.index)]),
+        pool_(pool_of(plan_)) {}
+
+  const NormSpec& spec() const { return plan_.spec; }
+  bool heads() const { return spec().layout == Layout::kHeads; }
+  bool is_long() const { return spec().hidden > 2000; }
+
+  // Every legal rows_per_block that differs in kind: least, most, and one between.
+  std::vector<int> row_counts() const {
+    const int least = plan_.tuning.min_rows_per_block();
+    const int most = plan_.tuning.max_rows_per_block;
+    std::vector<int> counts = {least};
+    if (most > 2 * least) counts.push_back(most / least / 2 * least);
+    if (most > least) counts.push_back(most);
+    return counts;
+  }
+
+  void expect_right(const LaunchCase& c) {
+    const std::string found = run_case(kernel_, plan_, pool_, c);
+    ASSERT_EQ(found, "") << spec_text(spec()) << "\n  " << tuning_text(plan_.tuning);
+  }
+
+  const Kernel& kernel_;
+  const KernelPlan& plan_;
+  const RowPool& pool_;
+};
+
+TEST_P(EmulatedKernel, IsTheKernelOfItsPlan) {
+  EXPECT_EQ(kernel_.spec_text, spec_text(spec()));
+  EXPECT_EQ(pool_.disagreement(), "");
+}
+
+// All kinds of rows as one batch, tight strides, each entry under each schedule.
+TEST_P(EmulatedKernel, GivesTheFixedBitsUnderEverySchedule) {
+  const std::vector<int> counts = row_counts();
+  uint32_t turn = 0;
+  for (Entry entry : {Entry::kPacked, Entry::kAny}) {
+    for (Schedule schedule : kSchedules) {
+      LaunchCase c;
+      c.entry = entry;
+      c.schedule = schedule;
+      c.seed = ++turn;
+      // The order of threads has nothing to do with a row's values.
+      const int rows = schedule == Schedule::kAscending ? pool_.size() : 2;
+      c.heads = heads() && rows > 1 ? 3 : 1;
+      c.tokens = (rows + c.heads - 1) / c.heads;
+      c.first_row = static_cast<int>(turn);
+      c.rows_per_block = counts[turn % counts.size()];
+      ASSERT_NO_FATAL_FAILURE(expect_right(c));
+    }
+  }
+}
+
+// A row alone, in odd batches, at each place of a block, and in blocks with idle rows.
+TEST_P(EmulatedKernel, GivesARowTheSameBitsInEveryBatch) {
+  uint32_t turn = 0;
+  for (int rows_per_block : row_counts()) {
+    for (int64_t rows :
+         {int64_t{1}, int64_t{rows_per_block} + 1, int64_t{2 * rows_per_block} - 1}) {
+      if (rows * spec().hidden > 40000 && rows > 3) continue;
+      LaunchCase c;
+      c.entry = ++turn % 2 == 0 ? Entry::kPacked : Entry::kAny;
+      c.schedule = kSchedules[turn % 4];
+      c.seed = turn;
+      c.first_row = static_cast<int>(turn * 5);
+      c.row_step = 5;
+      c.rows_per_block = rows_per_block;
+      c.tokens = rows;
+      if (heads() && turn % 2 == 0) std::swap(c.tokens, c.heads);
+      c.x.token_pad = 3 + turn;
+      ASSERT_NO_FATAL_FAILURE(expect_right(c));
+    }
+  }
+}
+
+// Each tensor at every offset that its elements allow, the others aligned. Plans share the code
+// that this reaches, so every third kernel is enough.
+class UnalignedKernel : public EmulatedKernel {};
+TEST_P(UnalignedKernel, TakesEveryAlignmentOfEachTensor) {
+  const DType types[] = {spec().x_dtype(), spec().residual_dtype_resolved(),
+                         spec().residual_dtype_resolved(), spec().y_dtype(), spec().weight_dtype()};
+  for (size_t tensor = 0; tensor < std::size(types); ++tensor) {
+    if (types[tensor] == DType::kNone || (tensor <= 2 && tensor > 0 && !spec().has_residual())) {
+      continue;
+    }
+    const int64_t step = dtype_bytes(types[tensor]);
+    for (int64_t offset = step; offset < (is_long() ? 2 * step : 16); offset += step) {
+      LaunchCase c;
+      c.rows_per_block = row_counts().front();
+      c.tokens = 2;
+      c.first_row = static_cast<int>(offset);
+      int64_t* const offsets[] = {&c.x.offset_bytes, &c.residual.offset_bytes,
+                                  &c.residual_out.offset_bytes, &c.y.offset_bytes,
+                                  &c.weight_offset_bytes};
+      *offsets[tensor] = offset;
+      ASSERT_NO_FATAL_FAILURE(expect_right(c));
+    }
+  }
+}
+
+// Five different paddings, so that a stride of the wrong tensor cannot go unseen.
+TEST_P(EmulatedKernel, KeepsTheStridesOfTheTensorsApart) {
+  for (Entry entry : {Entry::kPacked, Entry::kAny}) {
+    for (bool outside : {false, true}) {
+      if (outside && !heads()) continue;
+      LaunchCase c;
+      c.entry = entry;
+      c.rows_per_block = row_counts().back();
+      c.tokens = 3;
+      c.heads = heads() ? 2 : 1;
+      c.first_row = 2;
+      c.x = {0, 1, 24, outside};
+      c.residual = {16, 17, 72, false};
+      c.residual_out = {32, 34, 8, outside};
+      c.y = {48, 55, 40, false};
+      c.weight_offset_bytes = 16;
+      c.schedule = Schedule::kRandomRunAhead;
+      ASSERT_NO_FATAL_FAILURE(expect_right(c));
+    }
+  }
+}
+
+int kernel_count() { return static_cast<int>(kernels().size()); }
+INSTANTIATE_TEST_SUITE_P(Set, EmulatedKernel, testing::Range(0, kernel_count()));
+INSTANTIATE_TEST_SUITE_P(Set, UnalignedKernel, testing::Range(0, kernel_count(), 3));
+
+// The kernels that one test of large numbers takes, and a small case for each.
+template <class F>
+void for_some_kernels(const F& run) {
+  int turn = 0;
+  for (const Kernel* kernel : kernels()) {
+    const KernelPlan& plan = plans()[static_cast<size_t>(kernel->index)];
+    if (kernel->index % 9 != 0 || plan.spec.hidden > 2000) continue;
+    LaunchCase c;
+    c.rows_per_block = plan.tuning.max_rows_per_block;
+    c.tokens = 3;
+    c.heads = plan.spec.layout == Layout::kHeads ? 2 : 1;
+    c.entry = ++turn % 2 == 0 ? Entry::kPacked : Entry::kAny;
+    run(c);
+    EXPECT_EQ(run_case(*kernel, plan, pool_of(plan), c), "")
+        << spec_text(plan.spec) << "\n  " << tuning_text(plan.tuning);
+  }
+  EXPECT_GT(turn, 0);
+}
+
+// Rows more than 2^31 elements apart, in address space that is reserved and never filled.
+TEST(LargeNumbers, StridesBeyondTwoToThe31Elements) {
+  for_some_kernels([](LaunchCase& c) {
+    const int64_t far = (int64_t{1} << 31) + 16;
+    c.x = {0, far, 5, false};
+    c.residual = {0, 2 * far, 7, false};
+    c.residual_out = {0, far / 2, far, true};
+    c.y = {0, far + 64, 11, false};
+  });
+}
+
+// The last blocks that a grid can have: row numbers beyond 2^31 with several rows a block.
+TEST(LargeNumbers, RowsOfTheLastBlocks) {
+  for_some_kernels([](LaunchCase& c) {
+    const int64_t blocks = (int64_t{1} << 31) - 16;
+    c.skipped_tokens = blocks / c.heads * c.rows_per_block;
+    c.x.token_pad = 9;
+    c.y.token_pad = 24;
+    c.residual_out.token_pad = 1;
+  });
+}
+
+}  // namespace
+}  // namespace rmsjit::emulate

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/emulate/launch_case.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "templates/rmsnorm_params.h"
+#include "tests/emulate/guarded_tensor.h"
+#include "tests/reference.h"
+
+namespace rmsjit::emulate {
+namespace {
+
+// What a framework may leave in a stride that is not used.
+constexpr long long kUnusedStride = 0x4000000000000000;
+
+TensorShape shape_of(const NormSpec& spec, const LaunchCase& c, DType dtype, const Memory& m) {
+  const int64_t unit = c.entry == Entry::kPacked ? 16 / dtype_bytes(dtype) : 1;
+  const auto padded = [&](int64_t elements) { return (elements + unit - 1) / unit * unit; };
+  TensorShape shape;
+  shape.dtype = dtype;
+  shape.tokens = c.tokens;
+  shape.heads = c.heads;
+  shape.hidden = spec.hidden;
+  shape.offset_bytes = m.offset_bytes;
+  if (m.heads_outside) {
+    shape.stride.token = padded(spec.hidden + m.token_pad);
+    shape.stride.head = padded(c.tokens * shape.stride.token + m.head_pad);
+  } else {
+    shape.stride.head = padded(spec.hidden + m.head_pad);
+    shape.stride.token = padded(c.heads * shape.stride.head + m.token_pad);
+  }
+  if (c.tokens == 1) shape.stride.token = kUnusedStride;
+  if (c.heads == 1) shape.stride.head = kUnusedStride;
+  return shape;
+}
+
+// The tensors of one launch; in place, y is x and residual_out is residual.
+class Tensors {
+ public:
+  Tensors(const NormSpec& spec, const RowPool& pool, const LaunchCase& c) : spec_(spec), case_(c) {
+    const DType r_type = spec.residual_dtype_resolved();
+    y_in_place_ = spec.y_placement == YPlacement::kInPlace;
+    residual_in_place_ = spec.residual_placement == ResidualPlacement::kInPlace;
+    x_ = make(spec.x_dtype(), c.x, &params_.x_stride);
+    params_.x = origin(*x_, params_.x_stride);
+    params_.y_stride = params_.x_stride;
+    if (!y_in_place_) y_ = make(spec.y_dtype(), c.y, &params_.y_stride);
+    params_.y = origin(y(), params_.y_stride);
+    if (spec.has_residual()) {
+      residual_ = make(r_type, c.residual, &params_.residual_stride);
+      params_.residual = origin(*residual_, params_.residual_stride);
+      params_.residual_out_stride = params_.residual_stride;
+      if (!residual_in_place_) {
+        residual_out_ = make(r_type, c.residual_out, &params_.residual_out_stride);
+      }
+      params_.residual_out = origin(residual_out(), params_.residual_out_stride);
+    }
+    if (spec.has_weight()) {
+      weight_ = std::make_unique<GuardedTensor>(TensorShape{
+          spec.weight_dtype(), 1, 1, spec.hidden, TensorStrides{0, 0}, c.weight_offset_bytes});
+      weight_->fill_row(0, pool.weight());
+      params_.weight = weight_->data();
+    }
+    params_.rows = (c.skipped_tokens + c.tokens) * c.heads;
+    rows_ = c.tokens * c.heads;
+    params_.heads = static_cast<unsigned>(c.heads);
+    params_.eps = pool.eps();
+    for (int64_t r = 0; r < rows_; ++r) {
+      x_->fill_row(r, pool_row(pool, r).x);
+      if (residual_ != nullptr) residual_->fill_row(r, pool_row(pool, r).residual);
+    }
+  }
+
+  const RmsNormParams& params() const { return params_; }
+
+  MemoryMap memory() const {
+    const bool pdl = spec_.pdl == Pdl::kOn;
+    MemoryMap map;
+    const auto add = [&](GuardedTensor* tensor, const char* name, bool reads, bool writes) {
+      if (tensor == nullptr) return;
+      Buffer buffer = tensor->buffer(name);
+      buffer.readable = reads;
+      buffer.writable = writes;
+      buffer.read_only_path = !pdl && !writes;
+      if (tensor == weight_.get()) {
+        buffer.before_wait = spec_.constant_weight == ConstantWeight::kOn;
+        buffer.read_only_path = !pdl || buffer.before_wait;
+      }
+      map.add(std::move(buffer));
+    };
+    add(x_.get(), "x", true, y_in_place_);
+    add(residual_.get(), "residual", true, residual_in_place_);
+    add(weight_.get(), "weight", true, false);
+    add(residual_out_.get(), "residual_out", false, true);
+    add(y_.get(), "y", false, true);
+    return map;
+  }
+
+  std::string check(const RowPool& pool) const {
+    for (int64_t r = 0; r < rows_; ++r) {
+      const RowPool::Row& row = pool_row(pool, r);
+      std::string found = compare("y", spec_.y_dtype(), y().row(r), row.expected.y);
+      if (found.empty() && residual_ != nullptr) {
+        found = compare("residual_out", spec_.residual_dtype_resolved(), residual_out().row(r),
+                        row.expected.residual_out);
+      }
+      if (!found.empty()) return fmt::format("row {} ({}): {}", r, row.kind, found);
+    }
+    for (const auto* tensor : {&x_, &residual_, &weight_, &residual_out_, &y_}) {
+      if (*tensor != nullptr && !(*tensor)->guards_intact()) {
+        return "bytes outside the logical rows were changed";
+      }
+    }
+    return {};
+  }
+
+ private:
+  std::unique_ptr<GuardedTensor> make(DType dtype, const Memory& memory, TensorStrides* stride) {
+    const TensorShape shape = shape_of(spec_, case_, dtype, memory);
+    *stride = shape.stride;
+    return std::make_unique<GuardedTensor>(shape);
+  }
+  // Where token 0 would be.
+  void* origin(GuardedTensor& tensor, const TensorStrides& stride) const {
+    const int64_t skipped = case_.skipped_tokens > 0 ? case_.skipped_tokens * stride.token : 0;
+    const auto bytes = static_cast<uintptr_t>(skipped * tensor.element_bytes());
+    return reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(tensor.data()) - bytes);
+  }
+  GuardedTensor& y() const { return y_in_place_ ? *x_ : *y_; }
+  GuardedTensor& residual_out() const { return residual_in_place_ ? *residual_ : *residual_out_; }
+  const RowPool::Row& pool_row(const RowPool& pool, int64_t r) const {
+    return pool.row(case_.first_row + static_cast<int>(r) * case_.row_step);
+  }
+  static std::string compare(const char* name, DType dtype, const std::vector<uint32_t>& found,
+                             const std::vector<uint32_t>& expected) {
+    for (size_t i = 0; i < found.size(); ++i) {
+      // The bits of a NaN are the device's choice only where nothing converts it.
+      const bool same = dtype == DType::kF32 ? reference::same_bits(dtype, found[i], expected[i])
+                                             : found[i] == expected[i];
+      if (!same) {
+        return fmt::format("{}[{}] is {} ({:#x}), expected {} ({:#x})", name, i,
+                           reference::decode(dtype, found[i]), found[i],
+                           reference::decode(dtype, expected[i]), expected[i]);
+      }
+    }
+    return {};
+  }
+
+  NormSpec spec_;
+  LaunchCase case_;
+  bool y_in_place_ = false;
+  bool residual_in_place_ = false;
+  std::unique_ptr<GuardedTensor> x_;
+  std::unique_ptr<GuardedTensor> residual_;
+  std::unique_ptr<GuardedTensor> residual_out_;
+  std::unique_ptr<GuardedTensor> weight_;
+  std::unique_ptr<GuardedTensor> y_;
+  RmsNormParams params_{};
+  int64_t rows_ = 0;  // that are run
+};
+
+std::string describe(const LaunchCase& c) {
+  return fmt::format(
+      "{} entry, {} + {} tokens x {} heads from pool row {} step {}, {} rows a block, {}",
+      c.entry == Entry::kPacked ? "packed" : "any", c.skipped_tokens, c.tokens, c.heads,
+      c.first_row, c.row_step, c.rows_per_block, schedule_name(c.schedule));
+}
+
+}  // namespace
+
+std::string run_case(const Kernel& kernel, const KernelPlan& plan, const RowPool& pool,
+                     const LaunchCase& c) {
+  Tensors tensors(plan.spec, pool, c);
+  MemoryMap memory = tensors.memory();
+  Launch launch;
+  launch.body = c.entry == Entry::kPacked ? kernel.packed : kernel.any;
+  launch.params = &tensors.params();
+  launch.scratch_bytes = kernel.scratch_bytes;
+  launch.scratch_align = kernel.scratch_align;
+  launch.threads_per_row = static_cast<unsigned>(plan.tuning.threads_per_row);
+  launch.rows_per_block = static_cast<unsigned>(c.rows_per_block);
+  launch.first_block = static_cast<unsigned>(c.skipped_tokens * c.heads / c.rows_per_block);
+  launch.blocks =
+      static_cast<unsigned>((c.tokens * c.heads + c.rows_per_block - 1) / c.rows_per_block);
+  launch.pdl = plan.spec.pdl == Pdl::kOn;
+  launch.schedule = c.schedule;
+  launch.seed = c.seed;
+  launch.memory = &memory;
+  std::string found = run(launch);
+  if (found.empty()) found = tensors.check(pool);
+  return found.empty() ? found : fmt::format("{}\n  {}", found, describe(c));
+}
+
+}  // namespace rmsjit::emulate

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Machine: one emulated block at a time: its threads as fibers, the scheduler, the block barrier
+// and the warp shuffle. Private to emulator.cc and hooks.cc.
+#ifndef RMSJIT_TESTS_EMULATE_MACHINE_H_
+#define RMSJIT_TESTS_EMULATE_MACHINE_H_
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "tests/emulate/emulator.h"
+#include "tests/emulate/fiber.h"
+#include "tests/emulate/hooks.h"
+#include "tests/emulate/ready_set.h"
+#include "tests/emulate/shared_checker.h"
+
+namespace rmsjit::emulate {
+
+inline constexpr int kWarp = 32;
+inline constexpr int kUp = -1;
+inline constexpr size_t kStackBytes = 512 * 1024;
+
+// A call in the template.
+struct Site {
+  const char* file = nullptr;
+  unsigned line = 0;
+  bool operator==(const Site& other) const {
+    return line == other.line && (file == other.file || std::strcmp(file, other.file) == 0);
+  }
+};
+
+enum class State : uint8_t { kReady, kAtBarrier, kAtShuffle, kDone };
+
+struct Thread {
+  State state = State::kReady;
+  bool waited = false;  // for PDL
+  Site site;
+  uint32_t shuffle_value = 0;
+  uint32_t shuffle_result = 0;
+  int shuffle_mask = 0;  // kUp, or what is xored to the lane
+};
+
+// fault() and the waits switch to another fiber; only the scheduler's thread calls run().
+class Machine {
+ public:
+  Machine() : fibers_(kMaxThreads, kStackBytes), threads_(kMaxThreads) {}
+
+  std::string run(const Launch& launch);
+
+  // What hooks.cc needs of the thread that runs.
+  const Launch& launch() const { return *launch_; }
+  const Position& position() const { return position_; }
+  SharedChecker& shared() { return shared_; }
+  Thread& current() { return threads_[static_cast<size_t>(current_)]; }
+  int thread_in_block() const { return current_; }
+  uint32_t thread_in_grid() const {  // from 1
+    const unsigned block = position_.block_x - launch_->first_block;
+    return block * static_cast<unsigned>(thread_count_) + static_cast<unsigned>(current_) + 1;
+  }
+  void step();
+  void fault(std::string what);
+  void barrier(Site site);
+  uint32_t shuffle(uint32_t value, int mask, Site site);
+
+  void thread_main();
+
+ private:
+  void run_block();
+  int pick();
+  void block_until_ready(State state, Site site);
+  void release_barrier();
+  void release_shuffle(int warp);
+  void check_idle();
+
+  FiberPool fibers_;
+  std::vector<Thread> threads_;
+  ReadySet ready_;
+  SharedChecker shared_;
+  const Launch* launch_ = nullptr;
+  Position position_{};
+  int current_ = 0;
+  int thread_count_ = 0;
+  std::vector<int> at_shuffle_;  // a warp
+  int at_barrier_ = 0;
+  int done_ = 0;
+  uint32_t random_ = 1;
+  void* scratch_ = nullptr;
+  std::string fault_;
+};
+
+Machine& machine();
+
+}  // namespace rmsjit::emulate
+
+#endif  // RMSJIT_TESTS_EMULATE_MACHINE_H_

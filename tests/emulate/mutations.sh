@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+# The planted bugs of mutate.sh: bug NAME FILE OLD NEW, where OLD is text of the template as it is.
+# shellcheck shell=bash
+
+# --- the formula ---
+bug drop_eps rmsnorm.cuh 'fused_multiply_add(sum, Spec::kInvHidden, eps)' 'sum * Spec::kInvHidden'
+bug wrong_divisor rmsnorm.cuh 'fused_multiply_add(sum, Spec::kInvHidden, eps)' \
+  'fused_multiply_add(sum, 1.0f / (Spec::kHidden + 1), eps)'
+bug eps_not_fused rmsnorm.cuh 'fused_multiply_add(sum, Spec::kInvHidden, eps)' \
+  'sum * Spec::kInvHidden + eps'
+bug zero_row_not_guarded rmsnorm.cuh 'return m == 0.0f ? 0.0f : root;' 'return root;'
+bug one_plus_forgotten rmsnorm.cuh 'w[i] = 1.0f + w[i];' ';'
+bug weight_before_rounding rmsnorm.cuh 'if constexpr (Spec::kMulRound == MulRound::kTwice) {' \
+  'if constexpr (false) {'
+bug rounds_twice_always rmsnorm.cuh 'if constexpr (Spec::kMulRound == MulRound::kTwice) {' \
+  'if constexpr (true) {'
+bug h_not_rounded rmsnorm.cuh 'if constexpr (Spec::kAddRound == AddRound::kRounded) r_leaf.widen(h);' ''
+bug stats_rounded rmsnorm.cuh 'if constexpr (Spec::kAddRound == AddRound::kRounded) r_leaf.widen(h);' \
+  'r_leaf.widen(h);'
+
+# --- the fixed sum ---
+bug fma_replaced reduce.cuh 'fused_multiply_add(h[1], h[1], h[0] * h[0])' '(h[1] * h[1] + h[0] * h[0])'
+bug one_chain_of_eight reduce.cuh 'return low + high;' \
+  'float s = 0; for (int i = 0; i < 8; ++i) s = fused_multiply_add(h[i], h[i], s); return s;'
+bug slots_in_sequence reduce.cuh \
+  'return halving_sum<kCount, kFirst, 2 * kStep>(value) +
+           halving_sum<kCount, kFirst + kStep, 2 * kStep>(value);' \
+  'float s = 0; for (int i = 0; i < kCount; ++i) s += value(i); return s;'
+bug lanes_in_other_order reduce.cuh \
+  'for (int mask = kLanes / 2; mask > 0; mask /= 2)' 'for (int mask = 1; mask < kLanes; mask *= 2)'
+bug last_shuffle_missing reduce.cuh 'mask > 0; mask /= 2' 'mask > 1; mask /= 2'
+bug missing_barrier reduce.cuh 'block_barrier();' ';'
+bug barrier_of_first_warp reduce.cuh 'block_barrier();' 'if (thread_x() < 32) block_barrier();'
+bug scratch_of_first_row reduce.cuh 'Spec::kMaxRows == 1 ? 0 : thread_y() * Spec::kThreads' '0'
+
+# --- which element, which row ---
+bug last_pack_skipped rmsnorm.cuh 'leaf < S::kFullLeaves) {' 'leaf < S::kFullLeaves - 1) {'
+bug tail_skipped rmsnorm.cuh 'if (leaf == S::kFullLeaves) f(leaf, S::kTail);' ''
+bug tail_into_next_row rmsnorm.cuh 'if (leaf == S::kFullLeaves) f(leaf, S::kTail);' \
+  'if (leaf == S::kFullLeaves) f(leaf, kLeafElements);'
+bug row_off_by_one rmsnorm.cuh 'i64 token = row;' 'i64 token = row + 1;'
+bug idle_rows_work rmsnorm.cuh 'Spec::kMaxRows == 1 || index < p.rows' 'true'
+bug swapped_stride rmsnorm.cuh 'offset(p.y_stride, token, head)' 'offset(p.x_stride, token, head)'
+bug residual_out_stride rmsnorm.cuh 'offset(p.residual_out_stride, token, head)' \
+  'offset(p.residual_stride, token, head)'
+bug head_stride_ignored rmsnorm.cuh 'head * stride.head' 'head * Spec::kHidden'
+bug stride_of_32_bits rmsnorm.cuh 'return token * stride.token +' \
+  'return static_cast<int>(token * stride.token) +'
+bug weight_of_first_slot rmsnorm.cuh 'load_row_leaf<Spec, W, Tensors::kWLoad, kPacked>(
+            w, static_cast<const typename W::Storage*>(p.weight), leaf, count);' \
+  'load_row_leaf<Spec, W, Tensors::kWLoad, kPacked>(
+            w, static_cast<const typename W::Storage*>(p.weight), leaf % Spec::kThreads, count);'
+bug residual_not_stored rmsnorm.cuh 'if (Spec::kResidual && slot < S::kHeldSlots) {' 'if (false) {'
+bug reread_stores_twice rmsnorm.cuh 'if (Spec::kResidual && slot < S::kHeldSlots) {' \
+  'if (Spec::kResidual) {'
+bug stash_of_wrong_slot rmsnorm.cuh '(slot - S::kRegisterSlots) * (Held::kWords / 4) + word / 4' \
+  '(slot - S::kRegisterSlots) * (Held::kWords / 4)'
+
+# --- unaligned rows ---
+bug realigns_first_leaf rmsnorm.cuh 'kRealign && index > 0 && index' 'kRealign && index'
+bug realigns_last_leaf rmsnorm.cuh 'index + 1 < Shape<Spec>::kFullLeaves' \
+  'index < Shape<Spec>::kFullLeaves'
+bug first_lane_completes rmsnorm.cuh 'lane == 0, last);' 'false, last);'
+bug last_lane_leaves_rest rmsnorm.cuh 'lane == kWarpThreads - 1 || index + 1' 'index + 1'
+bug piece_shift_wrong realign.cuh '8 * (bytes & 3u)' '8 * (bytes & 1u)'
+
+# --- PDL and the read-only path ---
+bug no_wait_in_idle_rows rmsnorm.cuh 'if constexpr (Spec::kPdl) pdl_wait();' \
+  'if (Spec::kPdl && active) pdl_wait();'
+bug trigger_before_wait rmsnorm.cuh 'if constexpr (Spec::kPdl) pdl_wait();' \
+  'if constexpr (Spec::kPdl) { pdl_trigger(); pdl_wait(); }'
+bug weight_before_wait rmsnorm.cuh 'Spec::kWeightEarly && Spec::kConstantWeight' \
+  'Spec::kWeightEarly'
+bug wait_without_pdl rmsnorm.cuh 'if constexpr (Spec::kPdl) pdl_wait();' 'pdl_wait();'
+bug in_place_read_only rmsnorm.cuh 'Spec::kPdl || Spec::kYInPlace || Shape' 'Spec::kPdl || Shape'

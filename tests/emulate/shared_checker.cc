@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/emulate/shared_checker.h"
+
+#include <fmt/format.h>
+
+#include <cstdint>
+
+namespace rmsjit::emulate {
+
+void SharedChecker::begin_block(const void* base, size_t bytes) {
+  base_ = static_cast<const char*>(base);
+  cells_.assign(bytes / sizeof(float), Cell{});
+  epoch_ = 1;
+}
+
+SharedChecker::Cell* SharedChecker::find(const void* cell, unsigned bytes) {
+  const auto offset = reinterpret_cast<uintptr_t>(cell) - reinterpret_cast<uintptr_t>(base_);
+  if (offset % bytes != 0 || (offset + bytes) / sizeof(float) > cells_.size()) return nullptr;
+  return &cells_[offset / sizeof(float)];
+}
+
+std::string SharedChecker::conflict(const Cell& cell, int thread, const char* what) const {
+  return fmt::format("shared cell {} is {} by thread {} with no barrier after thread {}",
+                     &cell - cells_.data(), what, thread,
+                     cell.write_epoch == epoch_ ? cell.writer : cell.reader);
+}
+
+std::string SharedChecker::load(const void* address, unsigned bytes, int thread) {
+  Cell* first = find(address, bytes);
+  if (first == nullptr) return "a shared load outside the shared array, or misaligned";
+  for (Cell* cell = first; cell < first + bytes / sizeof(float); ++cell) {
+    if (cell->write_epoch == 0) {
+      return fmt::format("shared cell {} is read by thread {} before anything is written there",
+                         cell - cells_.data(), thread);
+    }
+    if (cell->write_epoch == epoch_ && cell->writer != thread) {
+      return conflict(*cell, thread, "read");
+    }
+    cell->reader = cell->read_epoch == epoch_ && cell->reader != thread ? kSeveral : thread;
+    cell->read_epoch = epoch_;
+  }
+  return {};
+}
+
+std::string SharedChecker::store(const void* address, unsigned bytes, int thread) {
+  Cell* first = find(address, bytes);
+  if (first == nullptr) return "a shared store outside the shared array, or misaligned";
+  for (Cell* cell = first; cell < first + bytes / sizeof(float); ++cell) {
+    const bool written = cell->write_epoch == epoch_ && cell->writer != thread;
+    const bool read = cell->read_epoch == epoch_ && cell->reader != thread;
+    if (written || read) return conflict(*cell, thread, "written");
+    cell->write_epoch = epoch_;
+    cell->writer = thread;
+  }
+  return {};
+}
+
+}  // namespace rmsjit::emulate
