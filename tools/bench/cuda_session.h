@@ -25,7 +25,8 @@ struct CudaError : std::runtime_error {
   X(cuGetErrorName)                                                                                \
   X(cuDriverGetVersion)                                                                            \
   X(cuDeviceGet)                                                                                   \
-  X(cuDeviceGetCount) X(cuDeviceGetName) X(cuDeviceGetAttribute) X(cuDevicePrimaryCtxRetain)       \
+  X(cuDeviceGetCount)                                                                              \
+  X(cuDeviceGetName) X(cuDeviceGetAttribute) X(cuDevicePrimaryCtxRetain)                           \
       X(cuDevicePrimaryCtxRelease) X(cuCtxSetCurrent) X(cuCtxGetCurrent) X(cuCtxSynchronize)       \
           X(cuCtxPushCurrent) X(cuCtxPopCurrent) X(cuCtxDestroy) X(cuMemAlloc) X(cuMemFree)        \
               X(cuMemGetInfo) X(cuMemcpyHtoD) X(cuMemcpyDtoH) X(cuMemcpyDtoDAsync) X(cuMemsetD8)   \

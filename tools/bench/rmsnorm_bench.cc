@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "tools/bench/compile_cost.h"
 #include "tools/bench/tune.h"
 
 int main(int argc, char** argv) {
@@ -22,8 +23,17 @@ int main(int argc, char** argv) {
   tune_command->add_option("--json", tune.json_path, "write every cell to this file");
   tune_command->add_option("--jobs", tune.jobs, "compiler threads");
   tune_command->add_option("--rounds", tune.rounds, "timed rounds a cell");
+  int compile_rounds = 11;
+  CLI::App* compile_command =
+      app.add_subcommand("compile", "cold compile against a hand-reduced source");
+  compile_command->add_option("--nvrtc", tune.nvrtc, "path of libnvrtc");
+  compile_command->add_option("--rounds", compile_rounds, "compiles of each");
   CLI11_PARSE(app, argc, argv);
   try {
+    if (compile_command->parsed()) {
+      rmsjit::bench::compile_cost(tune.nvrtc, compile_rounds);
+      return 0;
+    }
     return rmsjit::bench::tune(tune) == 0 ? 0 : 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "rmsnorm-bench: %s\n", error.what());
