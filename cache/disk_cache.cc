@@ -35,26 +35,23 @@ std::string runtime_lock_name(int v1) {
 }
 
 struct Publication {
+  int v1;
+  const Policy& policy;
   const Digest& digest;
   std::string_view bytes;
-  bool over = false;  // replace an intact entry too
+  bool over;  // replace an intact entry too
 };
 
-// The temporary is written; gives it its name. Losing to an intact entry is success.
-int give_name(int v1, int temporaries, const std::string& temporary, const Policy& policy,
-              const Publication& what) {
+// The temporary is written; gives it its name in `folder`. Losing to an intact entry is success.
+int give_name(const Publication& what, int temporaries, const std::string& temporary, int folder) {
   const EntryName name(what.digest.hex());
-  std::string why;
-  Fd objects, folder;
-  if (int error = ensure_folder(v1, "obj", policy, &objects, &why)) return error;
-  if (int error = ensure_folder(objects.get(), name.folder, policy, &folder, &why)) return error;
   int error = 0;
   for (int attempt = 0; attempt < 3; ++attempt) {
-    error = what.over ? publish_over(temporaries, temporary, folder.get(), name.file)
-                      : publish_new(temporaries, temporary, folder.get(), name.file);
+    error = what.over ? publish_over(temporaries, temporary, folder, name.file)
+                      : publish_new(temporaries, temporary, folder, name.file);
     // EISDIR, ENOTEMPTY: a directory cannot be renamed over.
     if (error != EEXIST && error != EISDIR && error != ENOTEMPTY) return error;
-    const Spot there = look_at(v1, what.digest, policy);
+    const Spot there = look_at(what.v1, what.digest, what.policy);
     if (there.lookup.kind == Lookup::Kind::kHit) {
       if (what.over) return error;
       (void)remove_name(temporaries, temporary, S_IFREG);
@@ -68,13 +65,19 @@ int give_name(int v1, int temporaries, const std::string& temporary, const Polic
   return error;
 }
 
-int try_publish(int v1, const Policy& policy, const Publication& what, std::string* why) {
-  Fd temporaries;
-  if (int error = ensure_folder(v1, "tmp", policy, &temporaries, why)) return error;
+int try_publish(const Publication& what, std::string* why) {
+  const EntryName name(what.digest.hex());
+  Fd temporaries, objects, folder;
+  if (int error = ensure_folder(what.v1, "tmp", what.policy, &temporaries, why)) return error;
+  if (int error = ensure_folder(what.v1, "obj", what.policy, &objects, why)) return error;
+  if (int error = ensure_folder(objects.get(), name.folder, what.policy, &folder, why)) {
+    return error;
+  }
   const std::string temporary = unique_name();
-  int error = write_new_file(temporaries.get(), temporary, what.bytes, policy.file_mode());
+  const mode_t mode = what.policy.file_mode();
+  int error = write_new_file(temporaries.get(), temporary, what.bytes, mode);
   if (error != 0) return error;
-  error = give_name(v1, temporaries.get(), temporary, policy, what);
+  error = give_name(what, temporaries.get(), temporary, folder.get());
   if (error != 0) (void)remove_name(temporaries.get(), temporary, S_IFREG);
   return error;
 }
@@ -148,9 +151,9 @@ Status DiskCache::publish(const Entry& entry, bool over) {
   for (int attempt = 0; attempt < 3; ++attempt) {
     const int v1 = state_->handle(directory_);
     std::string why;
-    error = try_publish(v1, state_->policy, {digest, bytes, over}, &why);
+    error = try_publish({v1, state_->policy, digest, bytes, over}, &why);
     if (error == 0) return Status();
-    if (error == kUntrustedFolder) return cache_untrusted(directory_ + "/v1", "has a " + why);
+    if (error == kUntrustedFolder) return cache_untrusted(directory_ + "/v1", why);
     if (error != ENOENT && error != ESTALE) break;
   }
   return cache_io_error("write entry " + digest.hex() + " to", directory_, error);

@@ -56,7 +56,7 @@ Result<Walk> walk_entries(int v1, const std::string& directory, const Policy& po
   const std::string path = directory + "/v1/obj";
   if (!enter_folder(v1, "obj", policy, &objects, &spot)) {
     if (spot.lookup.kind == Lookup::Kind::kMiss) return walk;
-    if (spot.error == kUntrustedFolder) return cache_untrusted(path, "has a " + spot.lookup.reason);
+    if (spot.error == kUntrustedFolder) return cache_untrusted(path, spot.lookup.reason);
     return cache_io_error("list", path, spot.error);
   }
   std::vector<std::string> folders;

@@ -216,12 +216,12 @@ Result<Fd> open_v1(const std::string& directory, const Policy& policy) {
   struct stat facts {};
   if ((error == ENOTDIR || error == ELOOP) && facts_at(root.get(), "v1", &facts) == 0 &&
       !S_ISDIR(facts.st_mode)) {
-    return cache_untrusted(path, "is not a directory");
+    return cache_untrusted(path, "it is not a directory");
   }
   if (error != 0) return cache_io_error("open", path, error);
   if ((error = facts_of(v1.get(), &facts)) != 0) return cache_io_error("stat", path, error);
   std::string why = policy.why_untrusted(facts, v1.get());
-  if (!why.empty()) return cache_untrusted(path, why);
+  if (!why.empty()) return cache_untrusted(path, "it " + why);
   return v1;
 }
 

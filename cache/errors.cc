@@ -79,7 +79,7 @@ Status cache_io_error(std::string_view action, std::string_view path, int error)
 }
 
 Status cache_untrusted(std::string_view path, std::string_view why) {
-  return Status(StatusCode::kUntrusted, fmt::format("{} is not trusted: it {}", path, why));
+  return Status(StatusCode::kUntrusted, fmt::format("{} is not trusted: {}", path, why));
 }
 
 Status cache_not_found(std::string_view path) {

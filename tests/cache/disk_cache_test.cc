@@ -4,6 +4,7 @@
 
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include <atomic>
 #include <thread>
@@ -231,6 +232,50 @@ TEST(DiskCache, DirectoryRemovedInALoopNeverShowsAnythingPartial) {
   }
   stop = true;
   remover.join();
+}
+
+TEST(DiskCache, BundleReplacedWhileOpenIsFoundAgain) {
+  Scratch scratch;
+  ASSERT_TRUE(open_cache(scratch.dir())->put(sample_entry(1)).ok());
+  auto bundle = open_cache(scratch.dir(), Mode::kReadOnly);
+  fs::remove_all(scratch.dir());
+  EXPECT_EQ(bundle->get(sample_key(1)).kind, Kind::kMiss);
+  EXPECT_FALSE(fs::exists(scratch.dir())) << "a reader makes nothing";
+  ASSERT_TRUE(open_cache(scratch.dir())->put(sample_entry(2)).ok());
+  EXPECT_EQ(bundle->get(sample_key(2)).kind, Kind::kHit);
+}
+
+TEST(DiskCache, ForkWhileOtherThreadsAreInTheCacheIsHarmless) {
+  Scratch scratch;
+  auto cache = open_cache(scratch.dir());
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; !stop; ++i) {
+        EXPECT_TRUE(cache->put(sample_entry(t)).ok());
+        EXPECT_EQ(cache->get(sample_key(t)).kind, Kind::kHit);
+        if (i % 8 == 0) {
+          EXPECT_TRUE(cache->remove(sample_key(t).digest()).ok());
+        }
+      }
+    });
+  }
+  for (int i = 0; i < 40; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(20);  // a deadlock ends here
+      const bool good = cache->put(sample_entry(50)).ok() &&
+                        cache->get(sample_key(50)).kind == Kind::kHit &&
+                        cache->lock(sample_key(50).digest(), 0).held();
+      _exit(good ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+  }
+  stop = true;
+  for (auto& thread : threads) thread.join();
 }
 
 TEST(DiskCache, HitRefreshesAnOldTimeOfLastUseOnly) {

@@ -59,7 +59,9 @@ TEST(DiskCacheTrust, InnerFolderThatOthersCanWriteIsNotUsed) {
     const Lookup found = cache->get(sample_key(1));
     EXPECT_EQ(found.kind, Kind::kUnreadable);
     EXPECT_NE(found.reason.find("0777"), std::string::npos) << found.reason;
-    EXPECT_EQ(cache->put(sample_entry(1)).code(), StatusCode::kUntrusted);
+    const Status status = cache->put(sample_entry(1));
+    EXPECT_EQ(status.code(), StatusCode::kUntrusted);
+    EXPECT_NE(status.message().find("mode 0777"), std::string::npos) << status.message();
     EXPECT_TRUE(fs::exists(entry));
   }
 }
