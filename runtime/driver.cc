@@ -3,7 +3,6 @@
 
 #include <dlfcn.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <memory>
@@ -14,6 +13,10 @@ namespace rmsjit {
 namespace {
 
 constexpr const char* kLibrary = "libcuda.so.1";
+// No lock, so that a fork during another thread's cuInit leaves none behind. Opening twice at the
+// same time is harmless; the first one is kept.
+constinit std::atomic<const Driver*> opened_driver{nullptr};
+
 constexpr int kOldestServedMajor = 12;  // NVRTC 12.4 is the oldest that compiles the template
 
 }  // namespace
@@ -55,15 +58,14 @@ struct DriverLoader {
 };
 
 Result<const Driver*> Driver::get() {
-  // No lock, so that a fork during another thread's cuInit leaves none behind. Opening twice at the
-  // same time is harmless; the first one is kept.
-  static std::atomic<const Driver*> opened{nullptr};
-  if (const Driver* driver = opened.load(std::memory_order_acquire)) return driver;
+  if (const Driver* driver = opened()) return driver;
   RMSJIT_ASSIGN_OR_RETURN(std::unique_ptr<Driver> driver, DriverLoader::open());
-  const Driver* expected = nullptr;
-  if (!opened.compare_exchange_strong(expected, driver.get())) return expected;
+  const Driver* first = nullptr;
+  if (!opened_driver.compare_exchange_strong(first, driver.get())) return first;
   return driver.release();
 }
+
+const Driver* Driver::opened() { return opened_driver.load(std::memory_order_acquire); }
 
 std::vector<int> Driver::loadable_majors() const {
   std::vector<int> majors;

@@ -31,6 +31,8 @@ class Driver {
   // Opens libcuda.so.1 and calls cuInit, once a process; a failure is not remembered.
   // Errors: kDriverUnavailable, naming the library, the missing symbol or the CUresult.
   static Result<const Driver*> get();
+  // Null while nothing has opened it.
+  static const Driver* opened();
 
   const DriverFunctions& functions() const { return functions_; }
   int version() const { return version_; }  // 13000: CUDA 13.0

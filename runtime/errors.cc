@@ -56,4 +56,95 @@ Status no_such_device(int device, int count) {
               : fmt::format("device={} is not there: this machine shows no CUDA device", device)};
 }
 
+Status device_too_old(int device, int sm) {
+  return {
+      StatusCode::kUnsupported,
+      fmt::format("device={} is sm_{}: sm_80 or newer is needed (bf16 conversion)", device, sm)};
+}
+
+Status wrong_device(int kernels, int streams) {
+  return {
+      StatusCode::kWrongDevice,
+      fmt::format("the stream belongs to device {} and the kernel to device {}: prepare the spec "
+                  "on the stream's device",
+                  streams, kernels)};
+}
+
+Status wrong_context(int device) {
+  return {StatusCode::kWrongContext,
+          fmt::format("the stream belongs to another context of device {} than the kernel: prepare "
+                      "the spec while that context is current",
+                      device)};
+}
+
+Status launch_failed(const std::string& spec_text, const std::string& reason) {
+  return {StatusCode::kDriver, fmt::format("spec \"{}\" was not launched: {}", spec_text, reason)};
+}
+
+Status load_failed(const std::string& spec_text, const std::string& target, const Status& reason) {
+  return {reason.code(), fmt::format("the {} image of spec \"{}\" was not loaded: {}", target,
+                                     spec_text, reason.message())};
+}
+
+Status not_prepared(const std::string& spec_text, int device, const char* why) {
+  return {StatusCode::kNotPrepared,
+          fmt::format("spec \"{}\" is not prepared on device {} and {}: prepare it first, or add "
+                      "that text to the list that is warmed",
+                      spec_text, device, why)};
+}
+
+Status too_many_keys(int limit) {
+  return {StatusCode::kTooManyKeys,
+          fmt::format("this runtime holds max_keys={} distinct keys: raise max_keys, or look for a "
+                      "spec that is made from request data",
+                      limit)};
+}
+
+Status deadline_passed(const std::string& spec_text, int timeout_ms) {
+  return {StatusCode::kTimeout,
+          fmt::format("spec \"{}\" was not begun within timeout_ms={}", spec_text, timeout_ms)};
+}
+
+Status option_out_of_range(const char* option, int64_t given, int64_t least, int64_t most) {
+  return {StatusCode::kInvalidArgument,
+          fmt::format("{}={} is not allowed: {} .. {}", option, given, least, most)};
+}
+
+Status variable_not_allowed(const char* name, std::string_view value, const std::string& allowed) {
+  return {StatusCode::kInvalidArgument,
+          fmt::format("{}=\"{}\" is not allowed: {}", name, value.substr(0, 60), allowed)};
+}
+
+Status variable_not_served(const char* name, std::string_view value) {
+  return {
+      StatusCode::kUnsupported,
+      fmt::format("{}=\"{}\" asks for what this version of rmsjit does not do: unset it, or use "
+                  "a version that checks signatures",
+                  name, value.substr(0, 60))};
+}
+
+Status argument_null(const char* name) {
+  return {StatusCode::kInvalidArgument, fmt::format("{} is null: a pointer is needed", name)};
+}
+
+Status struct_size_not_set(const char* name, size_t given, size_t expected) {
+  return {
+      StatusCode::kInvalidArgument,
+      fmt::format("{}.struct_size={} is not a size: set it to sizeof(struct), {} in this version",
+                  name, given, expected)};
+}
+
+Status struct_tail_not_zero(const char* name, size_t given, size_t known) {
+  return {
+      StatusCode::kInvalidArgument,
+      fmt::format("{}.struct_size={} is of a newer rmsjit and a field beyond the {} bytes known "
+                  "here is not zero: leave newer fields zero, or update the library",
+                  name, given, known)};
+}
+
+Status text_too_long(size_t capacity, size_t needed) {
+  return {StatusCode::kInvalidArgument,
+          fmt::format("capacity={} is too small for the text: at least {}", capacity, needed)};
+}
+
 }  // namespace rmsjit::errors

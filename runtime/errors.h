@@ -29,6 +29,25 @@ Status driver_not_opened(const char* library, const char* reason);
 Status driver_symbol_missing(const char* library, const char* symbol);
 Status driver_not_started(const std::string& reason);
 Status no_such_device(int device, int count);
+Status device_too_old(int device, int sm);
+
+Status wrong_device(int kernels, int streams);
+Status wrong_context(int device);
+Status launch_failed(const std::string& spec_text, const std::string& reason);
+Status load_failed(const std::string& spec_text, const std::string& target, const Status& reason);
+// why: "the stream is capturing", "the runtime is sealed".
+Status not_prepared(const std::string& spec_text, int device, const char* why);
+Status too_many_keys(int limit);
+Status deadline_passed(const std::string& spec_text, int timeout_ms);
+
+Status option_out_of_range(const char* option, int64_t given, int64_t least, int64_t most);
+Status variable_not_allowed(const char* name, std::string_view value, const std::string& allowed);
+Status variable_not_served(const char* name, std::string_view value);
+
+Status argument_null(const char* name);
+Status struct_size_not_set(const char* name, size_t given, size_t expected);
+Status struct_tail_not_zero(const char* name, size_t given, size_t known);
+Status text_too_long(size_t capacity, size_t needed);
 
 }  // namespace rmsjit::errors
 

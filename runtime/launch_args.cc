@@ -54,6 +54,7 @@ LaunchFacts::LaunchFacts(const NormSpec& spec, const Tuning& tuning_, int multip
       residual_in_place(spec.residual_placement == ResidualPlacement::kInPlace),
       pdl(spec.pdl == Pdl::kOn),
       multiprocessors(multiprocessors_),
+      dynamic_shared_bytes(static_cast<uint32_t>(rmsjit::dynamic_shared_bytes(spec, tuning_))),
       tuning(tuning_) {}
 
 Status make_launch_block(const LaunchFacts& facts, const rmsjit_args& args, LaunchBlock& block) {

@@ -32,6 +32,7 @@ struct LaunchFacts {
   bool residual_in_place = false;
   bool pdl = false;
   int multiprocessors = 0;
+  uint32_t dynamic_shared_bytes = 0;
   Tuning tuning;
 };
 

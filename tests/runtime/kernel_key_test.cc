@@ -72,7 +72,7 @@ TEST(KernelKey, HiddenTargetKindMajorAndTuningChangeTheDigest) {
   tuned.tuning.weight_early = !tuned.tuning.weight_early;
   digests.push_back(digest(tuned));
   tuned = base;
-  tuned.tuning.staging = Tuning::Staging::kReread;
+  tuned.tuning.shared_slots += 1;
   digests.push_back(digest(tuned));
   for (size_t i = 0; i < digests.size(); ++i) {
     for (size_t j = 0; j < i; ++j) EXPECT_NE(digests[i], digests[j]) << i << " " << j;

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// LoadedKernel: a kernel resident in one context, and its launch: argument checks, then one driver
+// call. Immutable after construction; any thread may launch. What rmsjit_kernel points to.
+#ifndef RMSJIT_LOADED_KERNEL_H_
+#define RMSJIT_LOADED_KERNEL_H_
+
+#include <string>
+
+#include "rmsjit/rmsjit_c.h"
+#include "runtime/driver.h"
+#include "runtime/kernel_store.h"
+#include "runtime/launch_args.h"
+#include "runtime/module.h"
+
+namespace rmsjit {
+
+// A context on a device, as prepare found it.
+struct DeviceContext {
+  int device = 0;
+  CUcontext context = nullptr;
+  unsigned long long id = 0;  // tells a new context from an old one at the same address; 0: unknown
+  DeviceFacts facts;
+};
+
+class LoadedKernel {
+ public:
+  LoadedKernel(const Driver& driver, const DeviceContext& where, const KernelId& id,
+               const Acquired& acquired, const Module& module);
+  LoadedKernel(const LoadedKernel&) = delete;
+  LoadedKernel& operator=(const LoadedKernel&) = delete;
+
+  // rmsjit_kernel_launch. Requires args of this version.
+  Status launch(const rmsjit_args& args, CUstream stream) const;
+
+  const DeviceContext& where() const { return where_; }
+  // Every field but struct_size; the strings live as long as this object.
+  void describe(rmsjit_kernel_info& info) const;
+  // Requires the kernel's context to be current. The kernel cannot be launched afterwards.
+  void unload();
+
+ private:
+  CUresult submit(LaunchBlock& block, CUstream stream) const;
+  Status recover(CUresult result, LaunchBlock& block, CUstream stream) const;
+
+  // What a launch reads comes first.
+  decltype(&::cuLaunchKernelEx) launch_kernel_;
+  LaunchFacts facts_;
+  Module module_;
+  const Driver& driver_;
+  DeviceContext where_;
+
+  std::string spec_text_;
+  std::string digest_;
+  std::string target_;
+  Origin origin_;
+  int32_t registers_;
+  int32_t spill_bytes_;
+  int32_t shared_bytes_;
+};
+
+}  // namespace rmsjit
+
+#endif  // RMSJIT_LOADED_KERNEL_H_

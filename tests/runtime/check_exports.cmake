@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+# The shared library exports exactly the committed list, needs only the language's own libraries, and
+# reads the environment through secure_getenv alone.
+function(run output)
+  execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE text RESULT_VARIABLE code)
+  if(NOT code EQUAL 0)
+    message(FATAL_ERROR "${ARGN}: exit ${code}")
+  endif()
+  set(${output} "${text}" PARENT_SCOPE)
+endfunction()
+
+run(symbols ${NM} -D --defined-only --format=posix ${LIBRARY})
+string(REGEX MATCHALL "(^|\n)[^ \n]+" names "${symbols}")
+list(TRANSFORM names STRIP)
+list(SORT names)
+file(STRINGS ${EXPECTED} expected)
+if(NOT names STREQUAL expected)
+  set(extra ${names})
+  list(REMOVE_ITEM extra ${expected})
+  set(missing ${expected})
+  list(REMOVE_ITEM missing ${names})
+  message(FATAL_ERROR "exported symbols differ from ${EXPECTED}\n  not in the list: ${extra}\n"
+                      "  not exported: ${missing}")
+endif()
+
+run(undefined ${NM} -D --undefined-only --format=posix ${LIBRARY})
+if(undefined MATCHES "(^|\n)getenv[ @]")
+  message(FATAL_ERROR "${LIBRARY} calls getenv, which a process with raised privileges may not trust")
+endif()
+
+if(NOT SANITIZED)
+  run(dynamic ${READELF} -d ${LIBRARY})
+  string(REGEX MATCHALL "NEEDED[^\n]*\\[[^]]*" needed "${dynamic}")
+  foreach(line IN LISTS needed)
+    if(NOT line MATCHES "\\[(libstdc\\+\\+|libgcc_s|libm|libc|libdl|libpthread|ld-linux[^.]*)\\.so")
+      message(FATAL_ERROR "${LIBRARY} needs ${line}]")
+    endif()
+  endforeach()
+endif()

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/options.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+namespace rmsjit {
+namespace {
+
+std::map<std::string, std::string> variables;
+
+const char* lookup(const char* name) {
+  const auto it = variables.find(name);
+  return it == variables.end() ? nullptr : it->second.c_str();
+}
+
+const char* nothing(const char*) { return nullptr; }
+
+class OptionsTest : public ::testing::Test {
+ protected:
+  OptionsTest() {
+    variables.clear();
+    given_.struct_size = sizeof given_;
+  }
+  RuntimeOptions resolved() {
+    const Result<RuntimeOptions> options = resolve_options(given_, lookup);
+    if (!options.ok()) ADD_FAILURE() << options.message();
+    return options.ok() ? *options : RuntimeOptions{};
+  }
+  void expect_refused(const std::string& message) {
+    const Result<RuntimeOptions> options = resolve_options(given_, lookup);
+    ASSERT_EQ(options.code(), StatusCode::kInvalidArgument) << message;
+    EXPECT_NE(options.message().find(message), std::string::npos)
+        << "expected: " << message << "\n   given: " << options.message();
+  }
+  rmsjit_options given_{};
+};
+
+TEST_F(OptionsTest, TheDefaultsAreTheDocumentedOnes) {
+  const RuntimeOptions options = resolved();
+  EXPECT_EQ(options.store.jit, JitMode::kOn);
+  EXPECT_EQ(options.compile_in, CompileIn::kWorker);
+  EXPECT_EQ(options.store.cache_max_bytes, int64_t{256} << 20);
+  EXPECT_EQ(options.max_keys, 4096);
+  EXPECT_EQ(options.store.lock_wait_ms, 20000);
+  EXPECT_EQ(options.compiler.timeout_ms, 120000);
+  EXPECT_GE(options.jobs, 1);
+  EXPECT_LE(options.jobs, 8);
+  EXPECT_TRUE(options.store.bundle_paths.empty());
+  EXPECT_FALSE(options.store.log);
+}
+
+TEST_F(OptionsTest, EachVariableIsRead) {
+  variables = {{"RMSJIT_CACHE_DIR", "/c"},        {"RMSJIT_CACHE_MAX_BYTES", "3M"},
+               {"RMSJIT_BUNDLE_PATH", "/a::/b:"}, {"RMSJIT_JIT", "off"},
+               {"RMSJIT_COMPILE", "inprocess"},   {"RMSJIT_NVRTC", "/n"},
+               {"RMSJIT_WORKER", "/w"},           {"RMSJIT_LOG", "info"}};
+  const RuntimeOptions options = resolved();
+  EXPECT_EQ(options.store.cache_dir, "/c");
+  EXPECT_EQ(options.store.cache_max_bytes, 3 << 20);
+  EXPECT_EQ(options.store.bundle_paths, (std::vector<std::string>{"/a", "/b"}));
+  EXPECT_EQ(options.store.jit, JitMode::kOff);
+  EXPECT_EQ(options.compile_in, CompileIn::kInProcess);
+  EXPECT_EQ(options.compiler.nvrtc, "/n");
+  EXPECT_EQ(options.compiler.worker, "/w");
+  EXPECT_TRUE(options.store.log);
+}
+
+TEST_F(OptionsTest, OptionsWinOverVariables) {
+  variables = {{"RMSJIT_CACHE_DIR", "/c"},      {"RMSJIT_CACHE_MAX_BYTES", "3"},
+               {"RMSJIT_BUNDLE_PATH", "/a"},    {"RMSJIT_JIT", "off"},
+               {"RMSJIT_COMPILE", "inprocess"}, {"RMSJIT_NVRTC", "/n"},
+               {"RMSJIT_WORKER", "/w"}};
+  given_.cache_dir = "";
+  given_.cache_max_bytes = 7;
+  given_.bundle_path = "/z";
+  given_.jit = RMSJIT_JIT_WARN;
+  given_.compile = RMSJIT_COMPILE_WORKER;
+  given_.nvrtc = "/n2";
+  given_.worker = "/w2";
+  const RuntimeOptions options = resolved();
+  EXPECT_EQ(options.store.cache_dir, "");
+  EXPECT_EQ(options.store.cache_max_bytes, 7);
+  EXPECT_EQ(options.store.bundle_paths, std::vector<std::string>{"/z"});
+  EXPECT_EQ(options.store.jit, JitMode::kWarn);
+  EXPECT_EQ(options.compile_in, CompileIn::kWorker);
+  EXPECT_EQ(options.compiler.nvrtc, "/n2");
+  EXPECT_EQ(options.compiler.worker, "/w2");
+}
+
+TEST_F(OptionsTest, TheCacheDirectoryFollowsTheDocumentedOrder) {
+  EXPECT_EQ(resolved().store.cache_dir, "") << "no HOME";
+  for (const char* home : {"", "/", "//", "home/user"}) {
+    variables["HOME"] = home;
+    EXPECT_EQ(resolved().store.cache_dir, "") << "HOME=" << home;
+  }
+  variables["HOME"] = "/home/user";
+  EXPECT_EQ(resolved().store.cache_dir, "/home/user/.cache/rmsjit");
+  variables["XDG_CACHE_HOME"] = "relative";
+  EXPECT_EQ(resolved().store.cache_dir, "/home/user/.cache/rmsjit");
+  variables["XDG_CACHE_HOME"] = "/xdg";
+  EXPECT_EQ(resolved().store.cache_dir, "/xdg/rmsjit");
+  variables["RMSJIT_CACHE_DIR"] = "/mine";
+  EXPECT_EQ(resolved().store.cache_dir, "/mine");
+  variables["RMSJIT_CACHE_DIR"] = "";
+  EXPECT_EQ(resolved().store.cache_dir, "") << "said aloud: nothing on disk";
+  given_.cache_dir = "here";
+  EXPECT_EQ(resolved().store.cache_dir, (std::filesystem::current_path() / "here").string());
+}
+
+TEST_F(OptionsTest, AProcessThatSeesNoVariableKeepsNothingOnDisk) {
+  const Result<RuntimeOptions> options = resolve_options(given_, nothing);
+  ASSERT_TRUE(options.ok()) << options.message();
+  EXPECT_EQ(options->store.cache_dir, "");
+}
+
+TEST_F(OptionsTest, ABadVariableIsNamedWithItsValueAndWhatIsAllowed) {
+  variables = {{"RMSJIT_JIT", "maybe"}};
+  expect_refused("RMSJIT_JIT=\"maybe\" is not allowed: on, warn, off");
+  variables = {{"RMSJIT_COMPILE", "Worker"}};
+  expect_refused("RMSJIT_COMPILE=\"Worker\" is not allowed: worker, inprocess");
+  variables = {{"RMSJIT_LOG", "2"}};
+  expect_refused("RMSJIT_LOG=\"2\" is not allowed: debug, info, warning");
+  for (const char* bytes :
+       {"many", "0", "-1", "1T", "1 M", "9999999999G", "99999999999999999999"}) {
+    variables = {{"RMSJIT_CACHE_MAX_BYTES", bytes}};
+    expect_refused("RMSJIT_CACHE_MAX_BYTES=\"" + std::string(bytes) + "\" is not allowed");
+  }
+}
+
+TEST_F(OptionsTest, ABadOptionIsNamedWithItsValueAndWhatIsAllowed) {
+  given_.jit = 4;
+  expect_refused("jit=4 is not allowed: 0 .. 3");
+  given_.jit = 0;
+  given_.compile = -1;
+  expect_refused("compile=-1 is not allowed: 0 .. 2");
+  given_.compile = 0;
+  given_.max_keys = -5;
+  expect_refused("max_keys=-5 is not allowed");
+  given_.max_keys = 0;
+  given_.cache_max_bytes = -1;
+  expect_refused("cache_max_bytes=-1 is not allowed");
+  given_.cache_max_bytes = 0;
+  given_.lock_wait_ms = -1;
+  expect_refused("lock_wait_ms=-1 is not allowed");
+  given_.lock_wait_ms = 0;
+  given_.compile_jobs = -2;
+  expect_refused("compile_jobs=-2 is not allowed");
+  given_.compile_jobs = 0;
+  given_.compile_timeout_ms = -2;
+  expect_refused("compile_timeout_ms=-2 is not allowed");
+}
+
+TEST_F(OptionsTest, ARequiredSignatureIsNotIgnored) {
+  variables = {{"RMSJIT_REQUIRE_SIGNATURE", "1"}};
+  const Result<RuntimeOptions> options = resolve_options(given_, lookup);
+  EXPECT_EQ(options.code(), StatusCode::kUnsupported);
+  EXPECT_NE(options.message().find("RMSJIT_REQUIRE_SIGNATURE=\"1\""), std::string::npos);
+}
+
+TEST_F(OptionsTest, CallbacksReceiveWhatTheCallerRegistered) {
+  struct Seen {
+    int32_t level = -1;
+    std::string text;
+    double ms = 0;
+  } seen;
+  given_.log_user = given_.on_compile_user = &seen;
+  given_.log = [](void* user, int32_t level, const char* message) {
+    static_cast<Seen*>(user)->level = level;
+    static_cast<Seen*>(user)->text = message;
+  };
+  given_.on_compile = [](void* user, const char* spec, const char* target, const char* reason,
+                         double ms) {
+    static_cast<Seen*>(user)->text = std::string(spec) + "|" + target + "|" + reason;
+    static_cast<Seen*>(user)->ms = ms;
+  };
+  const RuntimeOptions options = resolved();
+  options.store.log(LogLevel::kWarning, "a warning");
+  EXPECT_EQ(seen.level, RMSJIT_LOG_WARNING);
+  EXPECT_EQ(seen.text, "a warning");
+  NormSpec spec;
+  spec.hidden = 64;
+  options.store.on_compile(*KernelId::make(spec, {90, false}), "why", 2.5);
+  EXPECT_EQ(seen.text, "hidden=64,x=bf16|sm_90|why");
+  EXPECT_EQ(seen.ms, 2.5);
+}
+
+TEST_F(OptionsTest, TheLogOfTheVariableGoesToStderrFromItsLevelOn) {
+  variables = {{"RMSJIT_LOG", "warning"}};
+  const RuntimeOptions options = resolved();
+  ::testing::internal::CaptureStderr();
+  options.store.log(LogLevel::kInfo, "quiet");
+  options.store.log(LogLevel::kWarning, "loud");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "rmsjit: warning: loud\n");
+}
+
+}  // namespace
+}  // namespace rmsjit

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// launch on the stub driver: what reaches the driver, captures, seals and failures.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <thread>
+
+#include "tests/runtime/runtime_fixture.h"
+
+namespace rmsjit {
+namespace {
+
+using namespace stub;
+
+class LaunchTest : public RuntimeTest {
+ protected:
+  CUstream stream_on(const LoadedKernel& kernel) {
+    return stub_.make_stream(kernel.where().context);
+  }
+  Status launch(const std::string& spec, const rmsjit_args& args, CUstream stream, int device = 0) {
+    return runtime_->launch(to_c(spec_of(spec)), device, args, stream);
+  }
+  const Launch& last() { return stub_.driver->last; }
+};
+
+void expect(const Status& status, StatusCode code, const std::string& part) {
+  EXPECT_EQ(status.code(), code) << status.message();
+  EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
+}
+
+TEST_F(LaunchTest, ALaunchIsOneDriverCallWithWhatTheCallerGave) {
+  make_runtime();
+  const LoadedKernel& kernel = prepared("hidden=4096");
+  const CUstream stream = stream_on(kernel);
+  push(kernel.where().context);
+  const rmsjit_args args = args_of(4096, 7);
+  stub_.driver->params_bytes = sizeof(RmsNormParams);
+  stub_.driver->clear_counts();
+  ASSERT_TRUE(kernel.launch(args, stream).ok());
+  EXPECT_EQ(stub_.driver->total, 1);
+  EXPECT_EQ(calls(kcuLaunchKernelEx), 1);
+  EXPECT_STREQ(last().function, "rmsnorm_packed");
+  const CUlaunchConfig& config = last().config;
+  EXPECT_EQ(config.hStream, stream);
+  EXPECT_EQ(config.gridDimY * config.gridDimZ * config.blockDimZ, 1u);
+  EXPECT_GE(config.gridDimX * config.blockDimY, 7u);
+  EXPECT_EQ(config.sharedMemBytes, 0u);
+  rmsjit_kernel_info info{};
+  kernel.describe(info);
+  EXPECT_EQ(config.blockDimX, static_cast<unsigned>(info.threads_per_row));
+  RmsNormParams params;
+  std::memcpy(&params, last().params, sizeof params);
+  EXPECT_EQ(params.x, args.x);
+  EXPECT_EQ(params.rows, 7);
+  EXPECT_EQ(params.eps, args.eps);
+}
+
+TEST_F(LaunchTest, ALookedUpLaunchIsOneDriverCallToo) {
+  make_runtime();
+  const LoadedKernel& kernel = prepared("hidden=4096,residual=add");
+  const CUstream stream = stream_on(kernel);
+  push(kernel.where().context);
+  stub_.driver->clear_counts();
+  ASSERT_TRUE(launch("hidden=4096,residual=add", args_of(4096, 7, true), stream).ok());
+  EXPECT_EQ(stub_.driver->total, 1);
+}
+
+TEST_F(LaunchTest, AMisalignedTensorTakesTheOtherEntry) {
+  make_runtime();
+  const LoadedKernel& kernel = prepared("hidden=4096");
+  push(kernel.where().context);
+  rmsjit_args args = args_of(4096, 7);
+  args.y = static_cast<char*>(args.y) + 2;
+  ASSERT_TRUE(kernel.launch(args, stream_on(kernel)).ok());
+  EXPECT_STREQ(last().function, "rmsnorm_any");
+}
+
+TEST_F(LaunchTest, ThePdlAttributeIsThereExactlyForPdlSpecs) {
+  make_runtime();
+  const LoadedKernel& off = prepared("hidden=64");
+  const LoadedKernel& on = prepared("hidden=64,pdl=on");
+  const LoadedKernel& automatic = prepared("hidden=64,pdl=auto");
+  EXPECT_EQ(&on, &automatic) << "sm_90";
+  push(off.where().context);
+  ASSERT_TRUE(off.launch(args_of(64, 1), stream_on(off)).ok());
+  EXPECT_EQ(last().config.numAttrs, 0u);
+  ASSERT_TRUE(on.launch(args_of(64, 1), stream_on(on)).ok());
+  ASSERT_EQ(last().config.numAttrs, 1u);
+  EXPECT_EQ(last().attributes[0].id, CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION);
+  EXPECT_EQ(last().attributes[0].value.programmaticStreamSerializationAllowed, 1);
+}
+
+TEST_F(LaunchTest, ALongRowGetsTheSharedMemoryThatItsPlanAsksFor) {
+  make_runtime();
+  const char* text = "hidden=262144,x=f32";
+  const KernelId id = *KernelId::make(spec_of(text), {90, false});
+  const int wanted = dynamic_shared_bytes(id.spec, id.tuning);
+  ASSERT_GT(wanted, 48 * 1024) << "choose a longer row for this test";
+  const LoadedKernel& kernel = prepared(text);
+  EXPECT_EQ(calls(kcuFuncSetAttribute), 2);
+  EXPECT_EQ(stub_.driver->dynamic_shared_bytes, wanted);
+  push(kernel.where().context);
+  ASSERT_TRUE(kernel.launch(args_of(262144, 1), stream_on(kernel)).ok());
+  EXPECT_EQ(last().config.sharedMemBytes, static_cast<unsigned>(wanted));
+  rmsjit_kernel_info info{};
+  kernel.describe(info);
+  EXPECT_GE(info.shared_bytes, wanted);
+}
+
+TEST_F(LaunchTest, NoRowsAndBadArgumentsReachNoDriver) {
+  make_runtime();
+  const LoadedKernel& kernel = prepared("hidden=64");
+  stub_.driver->clear_counts();
+  EXPECT_TRUE(kernel.launch(args_of(64, 0), nullptr).ok());
+  rmsjit_args args = args_of(64, 1);
+  args.x = nullptr;
+  EXPECT_EQ(kernel.launch(args, nullptr).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(stub_.driver->total, 0);
+}
+
+TEST_F(LaunchTest, AnUnpreparedKeyIsPreparedOutsideACapture) {
+  make_runtime();
+  push(stub_.make_context(0));
+  const CUstream stream = stub_.make_stream(current());
+  ASSERT_TRUE(launch("hidden=64", args_of(64, 1), stream).ok());
+  EXPECT_EQ(log_.compiles, 1);
+  stub_.driver->clear_counts();
+  ASSERT_TRUE(launch("hidden=64", args_of(64, 1), stream).ok());
+  EXPECT_EQ(stub_.driver->total, 1);
+}
+
+TEST_F(LaunchTest, AnUnpreparedKeyInACaptureIsRefusedBeforeAnythingThatDisturbsIt) {
+  make_runtime();
+  push(stub_.make_context(0));
+  const CUstream stream = stub_.make_stream(current());
+  struct Case {
+    CUstreamCaptureStatus status;
+    CUresult answer;
+  };
+  for (const Case& c : {Case{CU_STREAM_CAPTURE_STATUS_ACTIVE, CUDA_SUCCESS},
+                        Case{CU_STREAM_CAPTURE_STATUS_INVALIDATED, CUDA_SUCCESS},
+                        Case{CU_STREAM_CAPTURE_STATUS_NONE, CUDA_ERROR_STREAM_CAPTURE_IMPLICIT}}) {
+    stub_.set_capture(stream, c.status, c.answer);
+    stub_.driver->clear_counts();
+    const Status status = launch("hidden=64,weight_form=one_plus", args_of(64, 1), stream);
+    expect(status, StatusCode::kNotPrepared, "\"hidden=64,x=bf16,weight_form=one_plus\"");
+    expect(status, StatusCode::kNotPrepared, "the stream is capturing");
+    EXPECT_EQ(stub_.driver->total, calls(kcuStreamIsCapturing)) << "nothing else was asked";
+    EXPECT_TRUE(launch("hidden=64", args_of(64, 0), stream).ok()) << "no rows, cold key";
+  }
+  EXPECT_EQ(log_.compiles, 0);
+}
+
+TEST_F(LaunchTest, APreparedKeyLaunchesInACaptureAlsoWhenSpelledAnotherWay) {
+  make_runtime();
+  const LoadedKernel& kernel = prepared("hidden=64");
+  const CUstream stream = stream_on(kernel);
+  push(kernel.where().context);
+  stub_.set_capture(stream, CU_STREAM_CAPTURE_STATUS_ACTIVE, CUDA_SUCCESS);
+  runtime_->seal();
+  for (int i = 0; i < 2; ++i) {
+    stub_.driver->clear_counts();
+    EXPECT_TRUE(launch("hidden=64,x=bf16,y=bf16,weight=bf16", args_of(64, 1), stream).ok());
+    EXPECT_EQ(stub_.driver->total, 1);
+  }
+}
+
+TEST_F(LaunchTest, ASealedRuntimeRefusesUnpreparedKeysAndStillPrepares) {
+  make_runtime();
+  push(stub_.make_context(0));
+  const CUstream stream = stub_.make_stream(current());
+  runtime_->seal();
+  expect(launch("hidden=64", args_of(64, 1), stream), StatusCode::kNotPrepared,
+         "\"hidden=64,x=bf16\" is not prepared on device 0 and the runtime is sealed");
+  EXPECT_TRUE(launch("hidden=64", args_of(64, 0), stream).ok());
+  prepared("hidden=64");
+  EXPECT_TRUE(launch("hidden=64", args_of(64, 1), stream).ok());
+}
+
+TEST_F(LaunchTest, AnInvalidSpecIsExplainedEvenWithoutRows) {
+  make_runtime();
+  rmsjit_spec spec = to_c(spec_of("hidden=64"));
+  spec.hidden = 262145;
+  expect(runtime_->launch(spec, 0, args_of(64, 0), nullptr), StatusCode::kInvalidArgument,
+         "hidden=262145");
+  spec.hidden = 64;
+  spec.root = 9;
+  expect(runtime_->launch(spec, 0, args_of(64, 1), nullptr), StatusCode::kInvalidArgument, "root");
+}
+
+TEST_F(LaunchTest, AStreamOfAnotherDeviceOrContextIsNamedAfterTheFailure) {
+  make_runtime();
+  const LoadedKernel& kernel = prepared("hidden=64", 0);
+  push(kernel.where().context);
+  const rmsjit_args args = args_of(64, 1);
+  expect(kernel.launch(args, stub_.make_stream(stub_.make_context(1))), StatusCode::kWrongDevice,
+         "the stream belongs to device 1 and the kernel to device 0");
+  expect(kernel.launch(args, stub_.make_stream(stub_.make_context(0))), StatusCode::kWrongContext,
+         "another context of device 0");
+  EXPECT_EQ(current(), kernel.where().context);
+  stub_.driver->fail[kcuLaunchKernelEx] = CUDA_ERROR_OUT_OF_MEMORY;
+  expect(kernel.launch(args, stream_on(kernel)), StatusCode::kDriver,
+         "cuLaunchKernelEx failed: CUDA_ERROR_OUT_OF_MEMORY (2)");
+}
+
+TEST_F(LaunchTest, AThreadWithoutAContextBorrowsTheKernels) {
+  make_runtime();
+  const LoadedKernel& kernel = prepared("hidden=64");
+  const CUstream stream = stream_on(kernel);
+  std::thread([&] {
+    EXPECT_TRUE(kernel.launch(args_of(64, 1), stream).ok());
+    EXPECT_EQ(current(), nullptr);
+  }).join();
+}
+
+TEST_F(LaunchTest, ALookUpServesTheContextThatIsCurrent) {
+  make_runtime();
+  prepared("hidden=64");
+  const CUcontext own = stub_.make_context(0);
+  push(own);
+  const CUstream stream = stub_.make_stream(own);
+  expect(launch("hidden=64", args_of(64, 1), stream), StatusCode::kWrongContext, "another context");
+  prepared("hidden=64");
+  EXPECT_TRUE(launch("hidden=64", args_of(64, 1), stream).ok());
+}
+
+TEST_F(LaunchTest, DevicesAreServedAlternately) {
+  make_runtime();
+  const LoadedKernel* kernels[] = {&prepared("hidden=64", 0), &prepared("hidden=64", 1)};
+  for (int i = 0; i < 6; ++i) {
+    const LoadedKernel& kernel = *kernels[i % 2];
+    push(kernel.where().context);
+    EXPECT_TRUE(launch("hidden=64", args_of(64, 1), stream_on(kernel), i % 2).ok());
+    EXPECT_EQ(last().config.hStream == nullptr, false);
+    CUcontext popped;
+    cu().cuCtxPopCurrent(&popped);
+  }
+}
+
+TEST_F(LaunchTest, AForgottenKeyIsPreparedAgain) {
+  make_runtime();
+  prepared("hidden=64");
+  runtime_->forget_device(0);
+  push(stub_.make_context(0));
+  EXPECT_TRUE(launch("hidden=64", args_of(64, 1), stub_.make_stream(current())).ok());
+  EXPECT_EQ(stub_.driver->modules, 2);
+}
+
+TEST_F(LaunchTest, AForkedChildClosesWithoutTouchingTheDriver) {
+  make_runtime();
+  prepared("hidden=64");
+  const pid_t child = fork();
+  if (child == 0) {
+    stub_.driver->clear_counts();
+    runtime_.reset();
+    _exit(stub_.driver->total == 0 ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
+}
+
+}  // namespace
+}  // namespace rmsjit

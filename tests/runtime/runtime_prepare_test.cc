@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// prepare on the stub driver: contexts, captures, loading, fallbacks, failures.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <latch>
+#include <thread>
+
+#include "tests/runtime/runtime_fixture.h"
+
+namespace rmsjit {
+namespace {
+
+using namespace stub;
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST_F(RuntimeTest, CreatingARuntimeTouchesNeitherDriverNorDisk) {
+  make_runtime(on_disk());
+  EXPECT_EQ(stub_.driver->total, 0);
+  EXPECT_FALSE(std::filesystem::exists(dir_.path("cache")));
+}
+
+TEST_F(RuntimeTest, PrepareLoadsOnceAndMakesBothEntriesResident) {
+  RuntimeCore& runtime = make_runtime();
+  const LoadedKernel& kernel = prepared("hidden=4096");
+  EXPECT_EQ(calls(kcuModuleLoadData), 1);
+  EXPECT_EQ(calls(kcuModuleGetFunction), 2);
+  EXPECT_EQ(calls(kcuFuncLoad), 2);
+  EXPECT_EQ(&prepared("hidden=4096"), &kernel);
+  EXPECT_EQ(&prepared("hidden=4096,y=bf16"), &kernel) << "equal maths";
+  EXPECT_EQ(calls(kcuModuleLoadData), 1);
+  EXPECT_EQ(runtime.store().counters().memory_hits, 2u);
+  EXPECT_EQ(runtime.store().counters().loaded_kernels, 1u);
+}
+
+TEST_F(RuntimeTest, TheCallersContextIsRestored) {
+  make_runtime();
+  prepared("hidden=64");
+  EXPECT_EQ(current(), nullptr);
+  const CUcontext other = stub_.make_context(1);
+  push(other);
+  prepared("hidden=65", 0);
+  EXPECT_EQ(current(), other);
+  EXPECT_EQ(calls(kcuCtxPopCurrent_v2), 2) << "each push of prepare has its pop";
+  stub_.driver->fail[kcuModuleLoadData] = CUDA_ERROR_OUT_OF_MEMORY;
+  EXPECT_FALSE(runtime_->prepare(spec_of("hidden=66"), 0).ok());
+  EXPECT_EQ(current(), other);
+}
+
+TEST_F(RuntimeTest, AContextOnTheDeviceIsUsedAndThePrimaryOneLeftAlone) {
+  make_runtime();
+  const CUcontext own = stub_.make_context(1);
+  push(own);
+  EXPECT_EQ(prepared("hidden=64", 1).where().context, own);
+  EXPECT_EQ(stub_.driver->retained[1], 0);
+  EXPECT_NE(prepared("hidden=64", 0).where().context, own);
+  EXPECT_EQ(stub_.driver->retained[0], 1);
+}
+
+TEST_F(RuntimeTest, EachContextHasItsOwnKernelFromOneCompile) {
+  make_runtime();
+  const CUcontext first = stub_.make_context(0), second = stub_.make_context(0);
+  push(first);
+  const LoadedKernel& a = prepared("hidden=64");
+  push(second);
+  const LoadedKernel& b = prepared("hidden=64");
+  EXPECT_NE(&a, &b);
+  EXPECT_EQ(b.where().context, second);
+  EXPECT_EQ(log_.compiles, 1);
+  EXPECT_EQ(stub_.driver->modules, 2);
+}
+
+TEST_F(RuntimeTest, CallsThatACaptureForbidsRunRelaxedAndTheModeIsRestored) {
+  make_runtime();
+  prepared("hidden=64");
+  EXPECT_EQ(stub_.thread_mode(), CU_STREAM_CAPTURE_MODE_GLOBAL);
+  CUstreamCaptureMode local = CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+  cu().cuThreadExchangeStreamCaptureMode(&local);
+  stub_.driver->fail[kcuModuleGetFunction] = CUDA_ERROR_OUT_OF_MEMORY;
+  EXPECT_FALSE(runtime_->prepare(spec_of("hidden=65"), 1).ok());
+  EXPECT_EQ(stub_.thread_mode(), CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
+  runtime_.reset();
+  EXPECT_EQ(stub_.thread_mode(), CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
+  EXPECT_EQ(stub_.driver->disturbing, 0);
+}
+
+TEST_F(RuntimeTest, ClosingUnloadsEveryKernelAndReleasesEveryContext) {
+  make_runtime();
+  const CUcontext own = stub_.make_context(1);
+  push(own);
+  prepared("hidden=64", 0);
+  prepared("hidden=64", 1);
+  prepared("hidden=65", 1);
+  EXPECT_EQ(stub_.driver->modules, 3);
+  runtime_.reset();
+  EXPECT_EQ(stub_.driver->modules, 0);
+  EXPECT_EQ(stub_.driver->retained[0], 0);
+  EXPECT_EQ(current(), own);
+}
+
+TEST_F(RuntimeTest, AForgottenDeviceIsNotTouchedAndMayBePreparedAgain) {
+  RuntimeCore& runtime = make_runtime();
+  const LoadedKernel& old = prepared("hidden=64", 0);
+  prepared("hidden=64", 1);
+  stub_.driver->clear_counts();
+  runtime.forget_device(0);
+  EXPECT_EQ(stub_.driver->total, 0);
+  EXPECT_EQ(runtime.store().counters().loaded_kernels, 1u);
+  EXPECT_NE(&prepared("hidden=64", 0), &old);
+  EXPECT_EQ(calls(kcuDevicePrimaryCtxRetain), 1);
+  const int before = stub_.driver->modules;
+  runtime_.reset();
+  EXPECT_EQ(stub_.driver->modules, before - 2) << "the forgotten module is not unloaded";
+}
+
+TEST_F(RuntimeTest, ThreadsOnOneKeyLoadItOnce) {
+  make_runtime();
+  std::vector<std::thread> threads;
+  std::vector<const LoadedKernel*> kernels(16);
+  for (size_t i = 0; i < kernels.size(); ++i) {
+    threads.emplace_back([&, i] { kernels[i] = &prepared("hidden=4096"); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const LoadedKernel* kernel : kernels) EXPECT_EQ(kernel, kernels[0]);
+  EXPECT_EQ(calls(kcuModuleLoadData), 1);
+  EXPECT_EQ(log_.compiles, 1);
+}
+
+TEST_F(RuntimeTest, AnOutOfMemoryGpuIsATypedErrorAndNotForGood) {
+  make_runtime();
+  stub_.driver->fail[kcuModuleLoadData] = CUDA_ERROR_OUT_OF_MEMORY;
+  const auto failed = runtime_->prepare(spec_of("hidden=64"), 0);
+  EXPECT_EQ(failed.code(), StatusCode::kDriver);
+  EXPECT_TRUE(contains(failed.message(), "cuModuleLoadData failed: CUDA_ERROR_OUT_OF_MEMORY (2)"))
+      << failed.message();
+  EXPECT_TRUE(contains(failed.message(), "hidden=64,x=bf16")) << failed.message();
+  stub_.driver->fail[kcuModuleLoadData] = CUDA_SUCCESS;
+  prepared("hidden=64");
+  EXPECT_EQ(log_.compiles, 1);
+}
+
+TEST_F(RuntimeTest, AFailureAfterTheLoadUnloadsTheModule) {
+  make_runtime();
+  stub_.driver->fail[kcuFuncLoad] = CUDA_ERROR_OUT_OF_MEMORY;
+  EXPECT_EQ(runtime_->prepare(spec_of("hidden=64"), 0).code(), StatusCode::kDriver);
+  EXPECT_EQ(stub_.driver->modules, 0);
+}
+
+TEST_F(RuntimeTest, AnIntactEntryThatTheDriverRefusesIsCountedAndCompiledInMemory) {
+  make_runtime(on_disk());
+  prepared("hidden=64");
+  RuntimeCore& runtime = make_runtime(on_disk());
+  stub_.driver->refuse_images = 1;
+  rmsjit_kernel_info info{};
+  prepared("hidden=64").describe(info);
+  EXPECT_STREQ(info.origin, "compiled");
+  EXPECT_EQ(runtime.store().counters().refused, 1u);
+  EXPECT_EQ(runtime.store().counters().damaged, 0u);
+  EXPECT_EQ(log_.compiles, 2);
+  EXPECT_EQ(warnings_.size(), 1u);
+  make_runtime(on_disk());
+  prepared("hidden=64").describe(info);
+  EXPECT_STREQ(info.origin, "cache") << "the entry was left in place";
+}
+
+TEST_F(RuntimeTest, ACompiledImageThatTheDriverRefusesIsATypedErrorAndNoLoop) {
+  make_runtime(on_disk());
+  stub_.driver->refuse_images = 100;
+  const auto failed = runtime_->prepare(spec_of("hidden=64"), 0);
+  EXPECT_EQ(failed.code(), StatusCode::kUnsupported);
+  EXPECT_TRUE(contains(failed.message(), "CUDA_ERROR_INVALID_IMAGE")) << failed.message();
+  EXPECT_EQ(calls(kcuModuleLoadData), 1);
+}
+
+TEST_F(RuntimeTest, TheTargetIsThatOfTheDeviceAndNotOfTheFirst) {
+  stub_.driver->device_count = 4;
+  make_runtime();
+  rmsjit_kernel_info info{};
+  prepared("hidden=64", 2).describe(info);
+  EXPECT_STREQ(info.target, "sm_86");
+  prepared("hidden=64", 0).describe(info);
+  EXPECT_STREQ(info.target, "sm_90");
+}
+
+TEST_F(RuntimeTest, WithoutCompilingALowerMinorServesAndIsSaidOnce) {
+  stub_.driver->device_count = 4;
+  make_runtime(on_disk());
+  prepared("hidden=64", 3);  // sm_80
+  prepared("hidden=65", 3);
+  RuntimeOptions options = on_disk();
+  options.store.jit = JitMode::kOff;
+  make_runtime(options);
+  rmsjit_kernel_info info{};
+  prepared("hidden=64", 2).describe(info);  // sm_86
+  EXPECT_STREQ(info.target, "sm_80");
+  prepared("hidden=65", 2);
+  ASSERT_EQ(warnings_.size(), 1u);
+  EXPECT_TRUE(contains(warnings_[0], "no image for sm_86")) << warnings_[0];
+  EXPECT_EQ(runtime_->prepare(spec_of("hidden=64"), 0).code(), StatusCode::kJitDisabled)
+      << "another major";
+}
+
+TEST_F(RuntimeTest, WithCompilingTheExactTargetIsCompiled) {
+  stub_.driver->device_count = 4;
+  make_runtime(on_disk());
+  prepared("hidden=64", 3);
+  rmsjit_kernel_info info{};
+  prepared("hidden=64", 2).describe(info);
+  EXPECT_STREQ(info.target, "sm_86");
+  EXPECT_EQ(log_.compiles, 2);
+}
+
+TEST_F(RuntimeTest, AGpuNewerThanTheCompilerGetsPtxOfTheHighestTargetSaidOnce) {
+  stub_.driver->sm[0] = 121;  // the fake compiler knows sm_80, sm_86 and sm_90
+  hook_ = [](const CompileRequest& request) -> Status {
+    if (request.target_name == "sm_121") return {StatusCode::kUnsupported, "unknown target"};
+    return {};
+  };
+  make_runtime();
+  rmsjit_kernel_info info{};
+  prepared("hidden=64").describe(info);
+  EXPECT_STREQ(info.target, "compute_90");
+  prepared("hidden=65").describe(info);
+  EXPECT_STREQ(info.target, "compute_90");
+  ASSERT_EQ(warnings_.size(), 1u);
+  EXPECT_TRUE(contains(warnings_[0], "sm_121 is newer than NVRTC 13.0")) << warnings_[0];
+}
+
+TEST_F(RuntimeTest, DevicesThatAreNotThereOrTooOldAreNamed) {
+  stub_.driver->device_count = 4;
+  stub_.driver->sm[3] = 75;
+  make_runtime();
+  const auto absent = runtime_->prepare(spec_of("hidden=64"), 4);
+  EXPECT_EQ(absent.code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(absent.message(), "device=4 is not there: 0 .. 3");
+  EXPECT_EQ(runtime_->prepare(spec_of("hidden=64"), -1).code(), StatusCode::kInvalidArgument);
+  const auto old = runtime_->prepare(spec_of("hidden=64"), 3);
+  EXPECT_EQ(old.code(), StatusCode::kUnsupported);
+  EXPECT_TRUE(contains(old.message(), "device=3 is sm_75: sm_80 or newer")) << old.message();
+  stub_.driver->sm[2] = 80;
+  const auto pdl = runtime_->prepare(spec_of("hidden=64,pdl=on"), 2);
+  EXPECT_EQ(pdl.code(), StatusCode::kUnsupported) << pdl.message();
+}
+
+TEST_F(RuntimeTest, DistinctKeysAreCapped) {
+  RuntimeOptions options;
+  options.max_keys = 2;
+  RuntimeCore& runtime = make_runtime(options);
+  prepared("hidden=64");
+  ASSERT_TRUE(runtime.precompile(spec_of("hidden=65"), {80, false}).ok());
+  const auto third = runtime.prepare(spec_of("hidden=66"), 0);
+  EXPECT_EQ(third.code(), StatusCode::kTooManyKeys);
+  EXPECT_TRUE(contains(third.message(), "max_keys=2")) << third.message();
+  prepared("hidden=64");
+}
+
+TEST_F(RuntimeTest, PrecompileNeedsNoDriver) {
+  RuntimeCore& runtime = make_runtime(on_disk());
+  ASSERT_TRUE(runtime.precompile(spec_of("hidden=64"), {100, false}).ok());
+  ASSERT_TRUE(runtime.precompile(spec_of("hidden=64"), {100, false}).ok());
+  EXPECT_EQ(log_.compiles, 1);
+  EXPECT_EQ(stub_.driver->total, 0);
+}
+
+TEST_F(RuntimeTest, PrepareManyTriesEveryItemAndReportsEach) {
+  hook_ = [](const CompileRequest& request) -> Status {
+    if (contains(request.spec_cuh, "= 66")) return {StatusCode::kCompileFailed, "bad luck"};
+    return {};
+  };
+  RuntimeCore& runtime = make_runtime();
+  const CUcontext own = stub_.make_context(0);
+  push(own);
+  std::vector<std::pair<size_t, size_t>> progress;
+  RuntimeCore::Many many{0, 3, 0,
+                         [&](size_t done, size_t total) { progress.emplace_back(done, total); }};
+  NormSpec invalid;
+  const auto items = runtime.prepare_many(
+      {spec_of("hidden=64"), invalid, spec_of("hidden=66"), spec_of("hidden=67")}, many);
+  ASSERT_TRUE(items.ok()) << items.message();
+  ASSERT_EQ(items->size(), 4u);
+  ASSERT_NE((*items)[0].kernel, nullptr);
+  EXPECT_EQ((*items)[0].kernel->where().context, own);
+  EXPECT_EQ((*items)[1].status.code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ((*items)[2].status.message(), "bad luck");
+  EXPECT_EQ((*items)[3].kernel->where().context, own) << "whatever thread it ran on";
+  ASSERT_EQ(progress.size(), 4u);
+  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(progress[i], std::make_pair(i + 1, size_t{4}));
+  EXPECT_EQ(stub_.driver->disturbing, 0);
+}
+
+TEST_F(RuntimeTest, PrepareManyDoesNotBeginItemsPastItsDeadline) {
+  hook_ = [](const CompileRequest&) -> Status {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(30);
+    while (std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    return {};
+  };
+  RuntimeCore& runtime = make_runtime();
+  const auto items =
+      runtime.prepare_many({spec_of("hidden=64"), spec_of("hidden=65")}, {0, 1, 20, {}});
+  ASSERT_TRUE(items.ok()) << items.message();
+  EXPECT_TRUE((*items)[0].status.ok());
+  EXPECT_EQ((*items)[1].status.code(), StatusCode::kTimeout);
+  EXPECT_EQ(log_.compiles, 1);
+}
+
+}  // namespace
+}  // namespace rmsjit

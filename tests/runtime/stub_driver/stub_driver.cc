@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/runtime/stub_driver/stub_driver.h"
+
+#include <elf.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <vector>
+
+// The objects behind the driver's opaque handles.
+struct CUctx_st {
+  int device;
+  unsigned long long id;
+};
+struct CUstream_st {
+  CUcontext context;
+  CUstreamCaptureStatus status;
+  CUresult answer;
+};
+struct CUfunc_st {
+  CUmodule module;
+  const char* name;
+};
+struct CUmod_st {
+  CUcontext context;
+  CUfunc_st packed;
+  CUfunc_st any;
+};
+
+namespace {
+
+using namespace rmsjit::stub;
+
+Driver driver;
+CUctx_st primary[kMostDevices] = {{0, 1}, {1, 2}, {2, 3}, {3, 4}};
+std::atomic<unsigned long long> next_context_id{100};
+thread_local std::vector<CUcontext> current;
+thread_local CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
+
+CUresult enter(Call call) {
+  driver.calls[call].fetch_add(1, std::memory_order_relaxed);
+  driver.total.fetch_add(1, std::memory_order_relaxed);
+  return driver.fail[call];
+}
+
+CUresult enter_disturbing(Call call) {
+  if (mode != CU_STREAM_CAPTURE_MODE_RELAXED) driver.disturbing++;
+  return enter(call);
+}
+
+CUcontext top() { return current.empty() ? nullptr : current.back(); }
+CUcontext context_of(CUstream stream) { return stream == nullptr ? top() : stream->context; }
+
+CUresult judge_image(const char* image, int sm) {
+  if (driver.refuse_images > 0) {
+    driver.refuse_images--;
+    return driver.refusal;
+  }
+  if (std::strncmp(image, ".version", 8) == 0) return CUDA_SUCCESS;
+  Elf64_Ehdr header;
+  std::memcpy(&header, image, sizeof header);
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return CUDA_ERROR_INVALID_IMAGE;
+  const int image_sm = static_cast<int>(header.e_flags >> 8 & 0xff);
+  const bool serves = image_sm / 10 == sm / 10 && image_sm <= sm;
+  return serves ? CUDA_SUCCESS : CUDA_ERROR_NO_BINARY_FOR_GPU;
+}
+
+}  // namespace
+
+// Each failure that a test asked for is answered before anything is done.
+#define RMSJIT_STUB_ENTER(call) \
+  if (const CUresult wanted = enter(call); wanted != CUDA_SUCCESS) return wanted
+#define RMSJIT_STUB_ENTER_DISTURBING(call) \
+  if (const CUresult wanted = enter_disturbing(call); wanted != CUDA_SUCCESS) return wanted
+
+extern "C" {
+
+CUresult cuInit(unsigned) {
+  RMSJIT_STUB_ENTER(kcuInit);
+  return getenv("RMSJIT_STUB_SICK") == nullptr ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;
+}
+CUresult cuDriverGetVersion(int* version) {
+  RMSJIT_STUB_ENTER(kcuDriverGetVersion);
+  *version = driver.version;
+  return CUDA_SUCCESS;
+}
+CUresult cuGetErrorName(CUresult result, const char** name) {
+  *name = result == CUDA_ERROR_OUT_OF_MEMORY   ? "CUDA_ERROR_OUT_OF_MEMORY"
+          : result == CUDA_ERROR_INVALID_IMAGE ? "CUDA_ERROR_INVALID_IMAGE"
+                                               : "CUDA_ERROR_STUB";
+  return CUDA_SUCCESS;
+}
+CUresult cuGetErrorString(CUresult, const char** text) {
+  *text = "as the test asked";
+  return CUDA_SUCCESS;
+}
+CUresult cuDeviceGet(CUdevice* device, int ordinal) {
+  RMSJIT_STUB_ENTER(kcuDeviceGet);
+  if (ordinal < 0 || ordinal >= driver.device_count) return CUDA_ERROR_INVALID_DEVICE;
+  *device = ordinal;
+  return CUDA_SUCCESS;
+}
+CUresult cuDeviceGetCount(int* count) {
+  RMSJIT_STUB_ENTER(kcuDeviceGetCount);
+  *count = driver.device_count;
+  return CUDA_SUCCESS;
+}
+CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice device) {
+  RMSJIT_STUB_ENTER(kcuDeviceGetAttribute);
+  if (attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) *value = driver.sm[device] / 10;
+  if (attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR) *value = driver.sm[device] % 10;
+  if (attribute == CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT) {
+    *value = driver.multiprocessors[device];
+  }
+  return CUDA_SUCCESS;
+}
+CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
+  RMSJIT_STUB_ENTER_DISTURBING(kcuDevicePrimaryCtxRetain);
+  driver.retained[device]++;
+  *context = &primary[device];
+  return CUDA_SUCCESS;
+}
+CUresult cuDevicePrimaryCtxRelease(CUdevice device) {
+  RMSJIT_STUB_ENTER_DISTURBING(kcuDevicePrimaryCtxRelease_v2);
+  driver.retained[device]--;
+  return CUDA_SUCCESS;
+}
+CUresult cuCtxGetCurrent(CUcontext* context) {
+  RMSJIT_STUB_ENTER(kcuCtxGetCurrent);
+  *context = top();
+  return CUDA_SUCCESS;
+}
+CUresult cuCtxGetDevice(CUdevice* device) {
+  RMSJIT_STUB_ENTER(kcuCtxGetDevice);
+  if (top() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+  *device = top()->device;
+  return CUDA_SUCCESS;
+}
+#ifndef RMSJIT_STUB_OLD  // CUDA 12.3 has neither
+CUresult cuCtxGetId(CUcontext context, unsigned long long* id) {
+  RMSJIT_STUB_ENTER(kcuCtxGetId);
+  *id = context->id;
+  return CUDA_SUCCESS;
+}
+#endif
+CUresult cuCtxPushCurrent(CUcontext context) {
+  RMSJIT_STUB_ENTER(kcuCtxPushCurrent_v2);
+  current.push_back(context);
+  return CUDA_SUCCESS;
+}
+CUresult cuCtxPopCurrent(CUcontext* context) {
+  RMSJIT_STUB_ENTER(kcuCtxPopCurrent_v2);
+  if (current.empty()) return CUDA_ERROR_INVALID_CONTEXT;
+  *context = current.back();
+  current.pop_back();
+  return CUDA_SUCCESS;
+}
+CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* exchanged) {
+  RMSJIT_STUB_ENTER(kcuThreadExchangeStreamCaptureMode);
+  std::swap(mode, *exchanged);
+  return CUDA_SUCCESS;
+}
+CUresult cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus* status) {
+  RMSJIT_STUB_ENTER(kcuStreamIsCapturing);
+  *status = stream == nullptr ? CU_STREAM_CAPTURE_STATUS_NONE : stream->status;
+  return stream == nullptr ? CUDA_SUCCESS : stream->answer;
+}
+CUresult cuStreamGetCtx(CUstream stream, CUcontext* context) {
+  RMSJIT_STUB_ENTER(kcuStreamGetCtx);
+  *context = context_of(stream);
+  return *context == nullptr ? CUDA_ERROR_INVALID_CONTEXT : CUDA_SUCCESS;
+}
+CUresult cuModuleLoadData(CUmodule* module, const void* image) {
+  RMSJIT_STUB_ENTER_DISTURBING(kcuModuleLoadData);
+  if (top() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+  const CUresult judged = judge_image(static_cast<const char*>(image), driver.sm[top()->device]);
+  if (judged != CUDA_SUCCESS) return judged;
+  *module = new CUmod_st{top(), {}, {}};
+  driver.modules++;
+  return CUDA_SUCCESS;
+}
+CUresult cuModuleUnload(CUmodule module) {
+  RMSJIT_STUB_ENTER_DISTURBING(kcuModuleUnload);
+  if (top() != module->context) return CUDA_ERROR_INVALID_CONTEXT;
+  delete module;
+  driver.modules--;
+  return CUDA_SUCCESS;
+}
+CUresult cuModuleGetFunction(CUfunction* function, CUmodule module, const char* name) {
+  RMSJIT_STUB_ENTER_DISTURBING(kcuModuleGetFunction);
+  const bool packed = std::strcmp(name, "rmsnorm_packed") == 0;
+  if (!packed && std::strcmp(name, "rmsnorm_any") != 0) return CUDA_ERROR_NOT_FOUND;
+  *function = packed ? &module->packed : &module->any;
+  **function = {module, packed ? "rmsnorm_packed" : "rmsnorm_any"};
+  return CUDA_SUCCESS;
+}
+CUresult cuFuncSetAttribute(CUfunction, CUfunction_attribute attribute, int value) {
+  RMSJIT_STUB_ENTER_DISTURBING(kcuFuncSetAttribute);
+  if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) return CUDA_ERROR_INVALID_VALUE;
+  driver.dynamic_shared_bytes = value;
+  return CUDA_SUCCESS;
+}
+CUresult cuFuncGetAttribute(int* value, CUfunction_attribute, CUfunction) {
+  RMSJIT_STUB_ENTER_DISTURBING(kcuFuncGetAttribute);
+  *value = 32;
+  return CUDA_SUCCESS;
+}
+#ifndef RMSJIT_STUB_OLD
+CUresult cuFuncLoad(CUfunction) {
+  RMSJIT_STUB_ENTER_DISTURBING(kcuFuncLoad);
+  return CUDA_SUCCESS;
+}
+#endif
+CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, void** params,
+                          void**) {
+  RMSJIT_STUB_ENTER(kcuLaunchKernelEx);
+  if (top() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+  if (context_of(config->hStream) != function->module->context) return CUDA_ERROR_INVALID_HANDLE;
+  Launch& last = driver.last;
+  std::strncpy(last.function, function->name, sizeof last.function - 1);
+  last.config = *config;
+  for (unsigned i = 0; i < std::min(config->numAttrs, 4u); ++i) {
+    last.attributes[i] = config->attrs[i];
+  }
+  std::memcpy(last.params, params[0], driver.params_bytes);
+  return CUDA_SUCCESS;
+}
+
+static CUcontext make_context(int device) { return new CUctx_st{device, next_context_id++}; }
+static CUstream make_stream(CUcontext context) {
+  return new CUstream_st{context, CU_STREAM_CAPTURE_STATUS_NONE, CUDA_SUCCESS};
+}
+static void set_capture(CUstream stream, CUstreamCaptureStatus status, CUresult answer) {
+  stream->status = status;
+  stream->answer = answer;
+}
+static CUstreamCaptureMode thread_mode() { return mode; }
+static void reset() {
+  driver.~Driver();
+  new (&driver) Driver;
+  current.clear();
+  mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
+}
+
+const Control* rmsjit_stub_control() {
+  static const Control kControl{&driver,     make_context, make_stream,
+                                set_capture, thread_mode,  reset};
+  return &kControl;
+}
+
+}  // extern "C"

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// A libcuda.so.1 for tests: devices, contexts, streams, captures and modules as the real driver has
+// them, every call counted, any call made to fail on demand. Recording allocates nothing, so that a
+// test can count the allocations of a launch.
+#ifndef RMSJIT_TESTS_STUB_DRIVER_H_
+#define RMSJIT_TESTS_STUB_DRIVER_H_
+
+#include <cuda.h>
+
+#include <atomic>
+#include <cstring>
+#include <string>
+
+namespace rmsjit::stub {
+
+// One number for each function of driver_functions.inc: kcuInit, ...
+enum Call : int {
+#define RMSJIT_STUB_CALL_INNER(name) k##name
+#define RMSJIT_STUB_CALL(name) RMSJIT_STUB_CALL_INNER(name),
+#define RMSJIT_DRIVER_REQUIRED(name) RMSJIT_STUB_CALL(name)
+#define RMSJIT_DRIVER_OPTIONAL(name) RMSJIT_STUB_CALL(name)
+#include "runtime/driver_functions.inc"
+#undef RMSJIT_DRIVER_REQUIRED
+#undef RMSJIT_DRIVER_OPTIONAL
+  kCallCount
+};
+
+inline constexpr int kMostDevices = 4;
+
+struct Launch {
+  char function[32];
+  CUlaunchConfig config;
+  CUlaunchAttribute attributes[4];
+  unsigned char params[512];
+};
+
+struct Driver {
+  // Set by the test before the call.
+#ifdef RMSJIT_STUB_OLD
+  int version = 12030;
+#else
+  int version = 13000;
+#endif
+  int device_count = 2;
+  int sm[kMostDevices] = {90, 90, 86, 80};
+  int multiprocessors[kMostDevices] = {132, 132, 84, 108};
+  CUresult fail[kCallCount] = {};     // what each call answers, if not CUDA_SUCCESS
+  std::atomic<int> refuse_images{0};  // how many of the next cuModuleLoadData refuse
+  CUresult refusal = CUDA_ERROR_INVALID_IMAGE;
+  size_t params_bytes = 0;  // how much of the parameter block a launch keeps
+
+  // What happened.
+  std::atomic<int> calls[kCallCount] = {};
+  std::atomic<int> total{0};
+  // Calls that are illegal while another thread captures in global mode, made in another mode.
+  std::atomic<int> disturbing{0};
+  int dynamic_shared_bytes = 0;  // of the last cuFuncSetAttribute
+  std::atomic<int> modules{0};   // loaded now
+  std::atomic<int> retained[kMostDevices] = {};
+  Launch last{};
+
+  void clear_counts() {
+    for (std::atomic<int>& count : calls) count = 0;
+    total = 0;
+    disturbing = 0;
+  }
+};
+
+// The functions that the stub exports beside those of the driver, found by dlsym.
+struct Control {
+  Driver* driver = nullptr;
+  CUcontext (*make_context)(int device) = nullptr;
+  CUstream (*make_stream)(CUcontext context) = nullptr;
+  void (*set_capture)(CUstream stream, CUstreamCaptureStatus status, CUresult answer) = nullptr;
+  CUstreamCaptureMode (*thread_mode)() = nullptr;
+  void (*reset)() = nullptr;  // as after the start of the process, except for what leaked
+};
+
+// In tests: opens the stub. Null members if libcuda.so.1 is another one.
+const Control& control();
+
+}  // namespace rmsjit::stub
+
+extern "C" const rmsjit::stub::Control* rmsjit_stub_control();
+
+#endif  // RMSJIT_TESTS_STUB_DRIVER_H_
