@@ -22,9 +22,9 @@ namespace rmsjit {
   X(nvrtcGetNumSupportedArchs)                                                                  \
   X(nvrtcGetSupportedArchs)                                                                     \
   X(nvrtcGetErrorString)                                                                        \
-  X(nvrtcCreateProgram) X(nvrtcCompileProgram) X(nvrtcDestroyProgram) X(nvrtcGetProgramLogSize) \
-      X(nvrtcGetProgramLog) X(nvrtcGetCUBINSize) X(nvrtcGetCUBIN) X(nvrtcGetPTXSize)            \
-          X(nvrtcGetPTX)
+  X(nvrtcCreateProgram)                                                                         \
+  X(nvrtcCompileProgram) X(nvrtcDestroyProgram) X(nvrtcGetProgramLogSize) X(nvrtcGetProgramLog) \
+      X(nvrtcGetCUBINSize) X(nvrtcGetCUBIN) X(nvrtcGetPTXSize) X(nvrtcGetPTX)
 
 struct NvrtcLibrary::Functions {
 #define RMSJIT_DECLARE(name) decltype(&::name) name = nullptr;
@@ -183,7 +183,8 @@ class NvrtcLibrary::Program {
   nvrtcResult result_ = NVRTC_SUCCESS;
 };
 
-Result<CompiledImage> NvrtcLibrary::compile_here(const CompileJob& job, bool ptx) const {
+Result<CompiledImage> NvrtcLibrary::compile_here(const CompileJob& job, bool ptx,
+                                                 std::string* log) const {
   const auto start = std::chrono::steady_clock::now();
   Program program(*functions_, job);
   program.compile(options_for_version(job.options, identity_.major, identity_.minor));
@@ -195,6 +196,7 @@ Result<CompiledImage> NvrtcLibrary::compile_here(const CompileJob& job, bool ptx
     return error(job, identity_, program.result_text(), program.log());
   }
   CompiledImage out;
+  if (log != nullptr) *log = program.log();
   out.image = program.image(ptx);
   out.nvrtc_version = std::to_string(identity_.major) + "." + std::to_string(identity_.minor);
   if (!ptx) {
@@ -213,7 +215,7 @@ Result<CompiledImage> NvrtcLibrary::compile_here(const CompileJob& job, bool ptx
   return out;
 }
 
-Result<CompiledImage> NvrtcLibrary::compile(const CompileJob& job) const {
+Result<CompiledImage> NvrtcLibrary::compile(const CompileJob& job, std::string* log) const {
   RMSJIT_ASSIGN_OR_RETURN(const Target target, parse_target(job.target_name));
   if (job.files.empty()) return nvrtc_broken(job, identity_, "the job holds no source", "");
   const std::vector<int>& known = identity_.supported_sm;
@@ -221,7 +223,8 @@ Result<CompiledImage> NvrtcLibrary::compile(const CompileJob& job) const {
     return target_unsupported(job, identity_);
   }
   Result<CompiledImage> result = Status(StatusCode::kInternal, "the compile did not run");
-  RMSJIT_RETURN_IF_ERROR(run_on_compile_thread([&] { result = compile_here(job, target.ptx); }));
+  RMSJIT_RETURN_IF_ERROR(
+      run_on_compile_thread([&] { result = compile_here(job, target.ptx, log); }));
   if (result.ok()) RMSJIT_RETURN_IF_ERROR(check_image(target, result->image));
   return result;
 }

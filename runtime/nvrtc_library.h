@@ -24,8 +24,9 @@ class NvrtcLibrary {
   const CompilerIdentity& identity() const { return identity_; }
   void* handle() const { return handle_; }
 
-  // Runs on a thread of its own. Errors: kUnsupported, kCompileFailed, kCompilerUnavailable.
-  Result<CompiledImage> compile(const CompileJob& job) const;
+  // Runs on a thread of its own. `log`, when given, receives what NVRTC said on success.
+  // Errors: kUnsupported, kCompileFailed, kCompilerUnavailable.
+  Result<CompiledImage> compile(const CompileJob& job, std::string* log = nullptr) const;
 
  private:
   struct Functions;
@@ -35,7 +36,7 @@ class NvrtcLibrary {
   std::string load(const std::string& place, bool loaded_copy);
   std::string load_functions();
   void load_builtins() const;
-  Result<CompiledImage> compile_here(const CompileJob& job, bool ptx) const;
+  Result<CompiledImage> compile_here(const CompileJob& job, bool ptx, std::string* log) const;
 
   void* handle_ = nullptr;
   CompilerIdentity identity_;
