@@ -160,7 +160,8 @@ std::set<std::string> spec_texts(const std::vector<std::string>& models) {
     if (rmsjit_keys_for_model(text.str().c_str(), nullptr, 1, &json, &error) != RMSJIT_OK) {
       fail(path + ": " + error.message);
     }
-    for (const auto& key : nlohmann::json::parse(json)["keys"]) out.insert(key["spec_text"]);
+    const nlohmann::json keys = nlohmann::json::parse(json)["keys"];
+    for (const auto& key : keys) out.insert(key["spec_text"]);
     rmsjit_free(json);
   }
   return out;

@@ -43,6 +43,7 @@ TEST(Readme, TheExampleNormalisesOnADeviceAndIsATypedErrorWithoutOne) {
       });
   EXPECT_EQ(direct.problem, "");
   EXPECT_EQ(example.y, direct.y);
+  runtime->close();  // before the device session lets its context go
 }
 
 }  // namespace
