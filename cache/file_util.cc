@@ -214,10 +214,8 @@ bool in_own_groups(gid_t group) {
   if (group == getegid()) return true;
   std::vector<gid_t> groups(static_cast<size_t>(std::max(getgroups(0, nullptr), 0)));
   const int count = getgroups(static_cast<int>(groups.size()), groups.data());
-  for (int i = 0; i < count; ++i) {
-    if (groups[static_cast<size_t>(i)] == group) return true;
-  }
-  return false;
+  return std::find(groups.begin(), groups.begin() + std::max(count, 0), group) !=
+         groups.begin() + std::max(count, 0);
 }
 
 int64_t now_s() {

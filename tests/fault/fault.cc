@@ -51,6 +51,12 @@ Effect step(Call call) {
                      call == Call::kMkdir || call == Call::kFsync || call == Call::kClose;
   if (state.plan.effect == Effect::kKill) _exit(kKilled);
   if (state.injected++ == 0) state.first_injected = call;
+  if (state.plan.effect == Effect::kRun) {
+    state.armed = false;
+    state.plan.run();
+    state.armed = true;
+    return Effect::kCount;
+  }
   if (state.plan.effect == Effect::kShort && !bytes) return Effect::kCount;
   if (state.plan.effect == Effect::kFailAfter && !names) return Effect::kFail;
   return state.plan.effect;
@@ -116,26 +122,28 @@ mode_t mode_of(int flags, va_list list) {
 
 }  // namespace
 
-#define RMSJIT_NEXT(name) static const auto real = next<decltype(name)>(#name)
+// The body of a call that is passed on with the given arguments.
+#define RMSJIT_NEXT(name) static auto* const real = next<decltype(name)>(#name)
+#define RMSJIT_FORWARD(call, failed, name, ...) \
+  RMSJIT_NEXT(name);                            \
+  return guarded(Call::call, failed, [&] { return real(__VA_ARGS__); })
 
 extern "C" {
 
-int open(const char* path, int flags, ...) {
-  RMSJIT_NEXT(open);
+int openat(int at, const char* path, int flags, ...) {
   va_list list;
   va_start(list, flags);
   const mode_t mode = mode_of(flags, list);
   va_end(list);
-  return guarded(Call::kOpen, -1, [&] { return real(path, flags, mode); });
+  RMSJIT_FORWARD(kOpen, -1, openat, at, path, flags, mode);
 }
 
-int openat(int at, const char* path, int flags, ...) {
-  RMSJIT_NEXT(openat);
+int open(const char* path, int flags, ...) {
   va_list list;
   va_start(list, flags);
   const mode_t mode = mode_of(flags, list);
   va_end(list);
-  return guarded(Call::kOpen, -1, [&] { return real(at, path, flags, mode); });
+  RMSJIT_FORWARD(kOpen, -1, open, path, flags, mode);
 }
 
 ssize_t read(int fd, void* bytes, size_t count) {
@@ -156,10 +164,7 @@ ssize_t write(int fd, const void* bytes, size_t count) {
   return -1;
 }
 
-int fsync(int fd) {
-  RMSJIT_NEXT(fsync);
-  return guarded(Call::kFsync, -1, [&] { return real(fd); });
-}
+int fsync(int fd) { RMSJIT_FORWARD(kFsync, -1, fsync, fd); }
 
 int close(int fd) {
   RMSJIT_NEXT(close);
@@ -180,68 +185,47 @@ int fcntl(int fd, int command, ...) {
 }
 
 int linkat(int a, const char* from, int b, const char* to, int flags) __THROW {
-  RMSJIT_NEXT(linkat);
-  return guarded(Call::kLink, -1, [&] { return real(a, from, b, to, flags); });
+  RMSJIT_FORWARD(kLink, -1, linkat, a, from, b, to, flags);
 }
 
 int renameat(int a, const char* from, int b, const char* to) __THROW {
-  RMSJIT_NEXT(renameat);
-  return guarded(Call::kRename, -1, [&] { return real(a, from, b, to); });
+  RMSJIT_FORWARD(kRename, -1, renameat, a, from, b, to);
 }
 
 int renameat2(int a, const char* from, int b, const char* to, unsigned flags) __THROW {
-  RMSJIT_NEXT(renameat2);
-  return guarded(Call::kRenameNoReplace, -1, [&] { return real(a, from, b, to, flags); });
+  RMSJIT_FORWARD(kRenameNoReplace, -1, renameat2, a, from, b, to, flags);
 }
 
 int unlinkat(int at, const char* path, int flags) __THROW {
-  RMSJIT_NEXT(unlinkat);
-  return guarded(Call::kUnlink, -1, [&] { return real(at, path, flags); });
+  RMSJIT_FORWARD(kUnlink, -1, unlinkat, at, path, flags);
 }
 
-int stat(const char* path, struct stat* out) __THROW {
-  static const auto real = next<int(const char*, struct stat*)>("stat");
-  return guarded(Call::kStat, -1, [&] { return real(path, out); });
-}
+int stat(const char* path, struct stat* out) __THROW { RMSJIT_FORWARD(kStat, -1, stat, path, out); }
 
-int fstat(int fd, struct stat* out) __THROW {
-  RMSJIT_NEXT(fstat);
-  return guarded(Call::kStat, -1, [&] { return real(fd, out); });
-}
+int fstat(int fd, struct stat* out) __THROW { RMSJIT_FORWARD(kStat, -1, fstat, fd, out); }
 
 int fstatat(int at, const char* path, struct stat* out, int flags) __THROW {
-  RMSJIT_NEXT(fstatat);
-  return guarded(Call::kStat, -1, [&] { return real(at, path, out, flags); });
+  RMSJIT_FORWARD(kStat, -1, fstatat, at, path, out, flags);
 }
 
-int mkdir(const char* path, mode_t mode) __THROW {
-  RMSJIT_NEXT(mkdir);
-  return guarded(Call::kMkdir, -1, [&] { return real(path, mode); });
-}
+int mkdir(const char* path, mode_t mode) __THROW { RMSJIT_FORWARD(kMkdir, -1, mkdir, path, mode); }
 
 int mkdirat(int at, const char* path, mode_t mode) __THROW {
-  RMSJIT_NEXT(mkdirat);
-  return guarded(Call::kMkdir, -1, [&] { return real(at, path, mode); });
+  RMSJIT_FORWARD(kMkdir, -1, mkdirat, at, path, mode);
 }
 
 int futimens(int fd, const struct timespec times[2]) __THROW {
-  RMSJIT_NEXT(futimens);
-  return guarded(Call::kTimes, -1, [&] { return real(fd, times); });
+  RMSJIT_FORWARD(kTimes, -1, futimens, fd, times);
 }
 
-DIR* fdopendir(int fd) {
-  RMSJIT_NEXT(fdopendir);
-  return guarded(Call::kList, static_cast<DIR*>(nullptr), [&] { return real(fd); });
-}
+DIR* fdopendir(int fd) { RMSJIT_FORWARD(kList, static_cast<DIR*>(nullptr), fdopendir, fd); }
 
 struct dirent* readdir(DIR* stream) {
-  RMSJIT_NEXT(readdir);
-  return guarded(Call::kList, static_cast<struct dirent*>(nullptr), [&] { return real(stream); });
+  RMSJIT_FORWARD(kList, static_cast<struct dirent*>(nullptr), readdir, stream);
 }
 
 int fstatvfs(int fd, struct statvfs* out) __THROW {
-  static const auto real = next<int(int, struct statvfs*)>("fstatvfs");
-  return guarded(Call::kFileSystem, -1, [&] { return real(fd, out); });
+  RMSJIT_FORWARD(kFileSystem, -1, fstatvfs, fd, out);
 }
 
 int fstatfs(int fd, struct statfs* out) __THROW {
@@ -253,8 +237,7 @@ int fstatfs(int fd, struct statfs* out) __THROW {
 }
 
 ssize_t getrandom(void* bytes, size_t count, unsigned flags) {
-  RMSJIT_NEXT(getrandom);
-  return guarded(Call::kRandom, ssize_t{-1}, [&] { return real(bytes, count, flags); });
+  RMSJIT_FORWARD(kRandom, ssize_t{-1}, getrandom, bytes, count, flags);
 }
 
 void* mmap(void* address, size_t length, int protection, int flags, int fd, off_t offset) __THROW {

@@ -6,7 +6,7 @@
 #ifndef RMSJIT_TESTS_FAULT_FAULT_H_
 #define RMSJIT_TESTS_FAULT_FAULT_H_
 
-#include <string>
+#include <functional>
 #include <vector>
 
 namespace rmsjit::fault {
@@ -39,6 +39,7 @@ enum class Effect {
   kFailAfter,  // a change of names is made and then reported as failed: a lost network reply
   kShort,      // reads and writes move half of what was asked
   kKill,       // _exit(kKilled) instead of the call
+  kRun,        // somebody else's work comes first: Plan::run, itself without steps
 };
 inline constexpr int kKilled = 77;
 
@@ -46,8 +47,9 @@ struct Plan {
   Effect effect = Effect::kCount;
   int at = 1;  // step number, counted from 1
   bool from_then_on = false;
-  int error = 0;           // kFail, kFailAfter
-  Call only = Call::kAny;  // other calls are no steps
+  int error = 0;              // kFail, kFailAfter
+  Call only = Call::kAny;     // other calls are no steps
+  std::function<void()> run;  // kRun
 };
 
 struct Report {
