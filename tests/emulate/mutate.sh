@@ -24,8 +24,8 @@ compile() {
       g++ -std=c++20 -O0 -ffp-contract=off -w -I'$1' -I'$root' -I'$root/runtime/include' \
         -c {} -o '$2'/\$(basename {}).o" &&
     g++ "$build/tests/emulate/CMakeFiles/kernel_test.dir/kernel_test.cc.o" "$2"/*.o \
-      -L"$build/lib" -lrmsjit_emulate_harness -lrmsjit_emulator -lrmsjit_kernel_set \
-      -lrmsjit_spec_set -lrmsjit_reference -lrmsjit_templates -lgtest_main -lgtest -lpthread \
+      -L"$build/lib" -lrmsjit_emulate_harness -lrmsjit_row_pool -lrmsjit_emulator \
+      -lrmsjit_kernel_set -lrmsjit_spec_set -lrmsjit_reference -lrmsjit_templates -lgtest_main -lgtest -lpthread \
       -o "$2/kernel_test"
 }
 

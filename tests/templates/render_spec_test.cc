@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rendered text is the identity of a kernel: the same for equal input, and another for each
+// choice that changes code. That it compiles is shown by tests/emulate and tests/nvrtc.
+#include "templates/render_spec.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "rmsjit/spec_text.h"
+
+namespace rmsjit {
+namespace {
+
+const Target kSm90{90, false};
+
+NormSpec parsed(const std::string& text) {
+  const Result<NormSpec> spec = parse_spec(text);
+  EXPECT_TRUE(spec.ok()) << spec.message();
+  const Result<NormSpec> resolved = resolve(*spec, kSm90);
+  EXPECT_TRUE(resolved.ok()) << resolved.message();
+  return *resolved;
+}
+
+Tuning plain_tuning() {
+  Tuning tuning;
+  tuning.threads_per_row = 128;
+  tuning.register_slots = 4;
+  return tuning;
+}
+
+// Without the comment that names the spec: what the compiler sees.
+std::string code(const NormSpec& spec, const Tuning& tuning) {
+  const std::string text = render_spec(spec, tuning, kSm90);
+  return text.substr(text.find('\n'));
+}
+
+// templates/spec.cuh, the sample for editors and nvcc, is a rendered file.
+TEST(RenderSpec, GivesTheCommittedSample) {
+  std::ifstream in(std::string(RMSJIT_TEMPLATES_DIR) + "/spec.cuh");
+  std::stringstream sample;
+  sample << in.rdbuf();
+  Tuning tuning = plain_tuning();
+  tuning.trigger_first = true;
+  EXPECT_EQ(render_spec(parsed("hidden=4096,x=bf16,residual=add,pdl=on"), tuning, kSm90),
+            sample.str());
+}
+
+TEST(RenderSpec, GivesEachMeaningfulSpecAnotherText) {
+  const std::vector<std::string> specs = {
+      "hidden=4096",
+      "hidden=4097",
+      "hidden=4096,layout=heads",
+      "hidden=4096,x=f16",
+      "hidden=4096,x=f32",
+      "hidden=4096,weight=f32",
+      "hidden=4096,weight=none",
+      "hidden=4096,y=f32",
+      "hidden=4096,weight_form=one_plus",
+      "hidden=4096,y_placement=in_place",
+      "hidden=4096,mul_round=twice",
+      "hidden=4096,root=exact",
+      "hidden=4096,pdl=on",
+      "hidden=4096,pdl=on,constant_weight=on",
+      "hidden=4096,residual=add",
+      "hidden=4096,residual=add,residual_dtype=f32",
+      "hidden=4096,residual=add,residual_placement=out_of_place",
+      "hidden=4096,residual=add,add_round=unrounded",
+      "hidden=4096,residual=add,add_round=stats_unrounded",
+  };
+  std::map<std::string, std::string> seen;
+  for (const std::string& text : specs) {
+    const auto [at, fresh] = seen.emplace(code(parsed(text), plain_tuning()), text);
+    EXPECT_TRUE(fresh) << text << " renders as " << at->second;
+  }
+}
+
+TEST(RenderSpec, GivesEachTuningAnotherText) {
+  const NormSpec spec = parsed("hidden=4096,residual=add,pdl=on");
+  std::vector<Tuning> tunings(8, plain_tuning());
+  tunings[1].threads_per_row = 256;
+  tunings[2].max_rows_per_block = 2;
+  tunings[3].register_slots = 2;
+  tunings[4].shared_slots = 1;
+  tunings[5].weight_early = false;
+  tunings[6].trigger_first = true;
+  tunings[7].load_chunk = 2;
+  std::map<std::string, size_t> seen;
+  for (size_t i = 0; i < tunings.size(); ++i) {
+    const auto [at, fresh] = seen.emplace(code(spec, tunings[i]), i);
+    EXPECT_TRUE(fresh) << tuning_text(tunings[i]) << " renders as "
+                       << tuning_text(tunings[at->second]);
+  }
+}
+
+TEST(RenderSpec, RendersTheReciprocalAsTheNearestFloat) {
+  for (int hidden : {1, 3, 7, 769, 4096, 5125, 262143, 262144}) {
+    const std::string text = code(parsed("hidden=" + std::to_string(hidden)), plain_tuning());
+    const std::string name = "kInvHidden = ";
+    const size_t at = text.find(name);
+    ASSERT_NE(at, std::string::npos);
+    const double rendered = std::strtod(text.c_str() + at + name.size(), nullptr);
+    EXPECT_EQ(rendered, static_cast<double>(static_cast<float>(1.0 / hidden))) << hidden;
+  }
+}
+
+TEST(RenderSpec, AsksForDynamicSharedMemoryOnlyAbove48KiB) {
+  const NormSpec spec = parsed("hidden=262144,x=f32");
+  Tuning tuning;
+  tuning.threads_per_row = 512;
+  tuning.register_slots = 2;
+  EXPECT_EQ(dynamic_shared_bytes(spec, tuning), 0);
+  tuning.shared_slots = 8;
+  const int bytes = 8 * 512 * 32 + 512 * 4;  // eight slots of 32 bytes a thread, a partial each
+  EXPECT_EQ(dynamic_shared_bytes(spec, tuning), bytes);
+  EXPECT_NE(code(spec, tuning).find("kSharedBytes = " + std::to_string(bytes) + ";"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace rmsjit
