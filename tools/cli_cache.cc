@@ -90,7 +90,10 @@ Found find_kernel(DiskCache& cache, const KernelId& id, const std::vector<int>& 
     Found found{id.cache_key(major), {}};
     found.lookup = cache.get(found.key);
     if (found.lookup.kind == Lookup::Kind::kHit) return found;
-    if (!first || first->lookup.kind == Lookup::Kind::kMiss) first = std::move(found);
+    const bool says_more = found.lookup.kind != Lookup::Kind::kMiss;
+    if (!first || (says_more && first->lookup.kind == Lookup::Kind::kMiss)) {
+      first = std::move(found);
+    }
   }
   return std::move(*first);
 }

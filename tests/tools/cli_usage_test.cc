@@ -114,6 +114,7 @@ TEST_F(CliUsage, CommandsThatDoNotExistOrLackAnArgument) {
   EXPECT_EQ(run_cli({"show"}).exit_code, 2);
   EXPECT_EQ(run_cli({"prune"}).exit_code, 2);
   EXPECT_EQ(run_cli({"prune", "--max-bytes", "-5"}).exit_code, 2);
+  EXPECT_EQ(run_cli({"prune", "--max-bytes", "5", "--min-age", "-5"}).exit_code, 2);
   EXPECT_EQ(run_cli({"build", "--spec", "hidden=64", "--arch", "sm_90"}).exit_code, 2);
 }
 
