@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -96,17 +97,29 @@ rmsjit_args args_of(const NormSpec& spec, const rmsjit::bench::TensorSet& set, i
   return args;
 }
 
+struct Prepared {
+  const rmsjit_kernel* kernel = nullptr;
+  double us = 0;  // from the bundle to a resident kernel
+};
+
+Prepared prepare(rmsjit_runtime* runtime, int device, const std::string& text) {
+  rmsjit_error error{};
+  rmsjit_spec spec{};
+  spec.struct_size = sizeof spec;
+  Prepared out;
+  if (rmsjit_spec_parse(text.c_str(), &spec, &error) != RMSJIT_OK) fail(error.message);
+  const auto begin = std::chrono::steady_clock::now();
+  if (rmsjit_prepare(runtime, &spec, device, &out.kernel, &error) != RMSJIT_OK) fail(error.message);
+  out.us =
+      std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
+  return out;
+}
+
 // One line of the table. Returns whether the result is right.
 bool run_key(const rmsjit::bench::Cuda& cuda, const rmsjit::bench::Stream& stream,
-             rmsjit_runtime* runtime, const std::string& text) {
+             const Prepared& prepared, const std::string& text) {
   rmsjit_error error{};
-  rmsjit_spec c_spec{};
-  c_spec.struct_size = sizeof c_spec;
-  const rmsjit_kernel* kernel = nullptr;
-  if (rmsjit_spec_parse(text.c_str(), &c_spec, &error) != RMSJIT_OK ||
-      rmsjit_prepare(runtime, &c_spec, cuda.device(), &kernel, &error) != RMSJIT_OK) {
-    fail(error.message);
-  }
+  const rmsjit_kernel* kernel = prepared.kernel;
   const NormSpec spec = *rmsjit::parse_spec(text);
   const auto sets = rmsjit::bench::make_tensor_sets(cuda, spec, kTokens, 5);
   const auto launch = [&](CUstream s, size_t set) {
@@ -143,7 +156,8 @@ bool run_key(const rmsjit::bench::Cuda& cuda, const rmsjit::bench::Stream& strea
   // reference.
   const bool right =
       wrong < (spec.y_dtype() == DType::kF32 && spec.x_dtype() == DType::kF32 ? 1e-6 : 1e-2);
-  std::puts(fmt::format("{:<70} {:>9.2e} {:>9.2f} {:>7.0f}  {}", rmsjit::spec_text(spec), wrong, us,
+  std::puts(fmt::format("{:<70} {:>10.0f} {:>9.2e} {:>9.2f} {:>7.0f}  {}", rmsjit::spec_text(spec),
+                        prepared.us, wrong, us,
                         static_cast<double>(row_bytes * kTokens) / us * 1e-3,
                         right ? "ok" : "WRONG")
                 .c_str());
@@ -183,12 +197,24 @@ int run(const std::string& bundle, const std::vector<std::string>& models) {
   rmsjit_runtime* runtime = nullptr;
   rmsjit_error error{};
   if (rmsjit_runtime_create(&options, &runtime, &error) != RMSJIT_OK) fail(error.message);
-  std::puts(fmt::format("{}, {} tokens\n{:<70} {:>9} {:>9} {:>7}", cuda.name(), kTokens, "spec",
-                        "error", "us", "GB/s")
+  std::puts(fmt::format("{}, {} tokens\n{:<70} {:>10} {:>9} {:>9} {:>7}", cuda.name(), kTokens,
+                        "spec", "prepare us", "error", "us", "GB/s")
                 .c_str());
+  const std::set<std::string> texts = spec_texts(models);
+  std::vector<Prepared> prepared;
+  for (const std::string& text : texts) prepared.push_back(prepare(runtime, cuda.device(), text));
   bool right = true;
-  for (const std::string& text : spec_texts(models))
-    right = run_key(cuda, stream, runtime, text) && right;
+  size_t index = 0;
+  std::vector<double> prepare_us;
+  for (const std::string& text : texts) {
+    prepare_us.push_back(prepared[index].us);
+    right = run_key(cuda, stream, prepared[index++], text) && right;
+  }
+  double total_us = 0;
+  for (double us : prepare_us) total_us += us;
+  std::puts(fmt::format("prepare from the bundle: median {:.0f} us a key, {:.1f} ms for all {}",
+                        rmsjit::bench::median(prepare_us), total_us * 1e-3, prepare_us.size())
+                .c_str());
   rmsjit_runtime_close(runtime);
   return right ? 0 : 1;
 }
