@@ -8,22 +8,11 @@
 #include "runtime/driver.h"
 
 namespace rmsjit::cli {
-namespace {
 
-std::string absolute_variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr && value[0] == '/' && value[1] != '\0' ? value : "";
-}
-
-}  // namespace
-
-std::string user_cache_directory() {
-  const char* given = std::getenv("RMSJIT_CACHE_DIR");
-  if (given != nullptr) return given;
-  const std::string xdg = absolute_variable("XDG_CACHE_HOME");
-  if (!xdg.empty()) return xdg + "/rmsjit";
-  const std::string home = absolute_variable("HOME");
-  return home.empty() ? "" : home + "/.cache/rmsjit";
+Result<RuntimeOptions> user_options() {
+  const rmsjit_options nothing_given = {.struct_size = sizeof(rmsjit_options)};
+  return resolve_options(nothing_given,
+                         [](const char* name) -> const char* { return secure_getenv(name); });
 }
 
 void CacheChoice::add_to(CLI::App& command) {
@@ -31,12 +20,12 @@ void CacheChoice::add_to(CLI::App& command) {
       ->type_name("DIR");
 }
 
-std::string CacheChoice::resolved() const {
-  return directory.empty() ? user_cache_directory() : directory;
-}
-
 Result<std::unique_ptr<DiskCache>> CacheChoice::open(DiskCache::Mode mode) const {
-  const std::string path = resolved();
+  std::string path = directory;
+  if (path.empty()) {
+    RMSJIT_ASSIGN_OR_RETURN(const RuntimeOptions options, user_options());
+    path = options.store.cache_dir;
+  }
   if (path.empty()) {
     return Status(StatusCode::kNotFound,
                   "there is no cache directory: HOME is unset or not absolute; use --bundle DIR");

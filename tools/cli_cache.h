@@ -11,20 +11,20 @@
 
 #include "cache/disk_cache.h"
 #include "runtime/kernel_key.h"
+#include "runtime/options.h"
 
 namespace rmsjit::cli {
 
-// The user's cache: RMSJIT_CACHE_DIR, $XDG_CACHE_HOME/rmsjit, $HOME/.cache/rmsjit; empty when none
-// of them is usable (memory only).
-std::string user_cache_directory();
+// What a runtime of this user would take from the RMSJIT_* variables. Errors: kInvalidArgument,
+// kUnsupported (a variable with a value that is not allowed).
+Result<RuntimeOptions> user_options();
 
 // --bundle DIR; without it the user's cache.
 struct CacheChoice {
   std::string directory;
 
   void add_to(CLI::App& command);
-  std::string resolved() const;
-  // Errors: kNotFound, kIo, kUntrusted.
+  // Errors: kNotFound, kIo, kUntrusted; those of user_options().
   Result<std::unique_ptr<DiskCache>> open(DiskCache::Mode mode) const;
 };
 

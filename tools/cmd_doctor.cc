@@ -104,27 +104,23 @@ ordered_json layer_json(const char* kind, const std::string& directory) {
 }
 
 // In the order in which they are searched.
-ordered_json layers_json() {
+ordered_json layers_json(const StoreOptions& store) {
   ordered_json layers = ordered_json::array();
-  std::string rest = variable("RMSJIT_BUNDLE_PATH");
-  while (!rest.empty()) {
-    const size_t colon = rest.find(':');
-    const std::string path = rest.substr(0, colon);
-    rest = colon == std::string::npos ? "" : rest.substr(colon + 1);
-    if (!path.empty()) layers.push_back(layer_json("bundle", path));
-  }
-  const std::string local = user_cache_directory();
-  if (!local.empty()) layers.push_back(layer_json("cache", local));
+  for (const std::string& path : store.bundle_paths) layers.push_back(layer_json("bundle", path));
+  if (!store.cache_dir.empty()) layers.push_back(layer_json("cache", store.cache_dir));
   return layers;
 }
 
-std::string on_a_miss(const ordered_json& nvrtc) {
-  const std::string jit = variable("RMSJIT_JIT");
-  if (jit == "off") return "an error that names the key: RMSJIT_JIT=off forbids compiling";
+std::string on_a_miss(const RuntimeOptions& options, const ordered_json& nvrtc) {
+  if (options.store.jit == JitMode::kOff) {
+    return "an error that names the key: RMSJIT_JIT=off forbids compiling";
+  }
   if (!nvrtc["found"].get<bool>()) return "an error: there is no NVRTC to compile with";
-  const std::string kept = user_cache_directory().empty() ? "kept in memory only" : "then kept";
-  return fmt::format("a compile with NVRTC {}{}, {}", nvrtc["version"].get<std::string>(),
-                     jit == "warn" ? " and a warning" : "", kept);
+  return fmt::format(
+      "a compile with NVRTC {} {}{}, {}", nvrtc["version"].get<std::string>(),
+      options.compile_in == CompileIn::kWorker ? "in a worker process" : "in the host's process",
+      options.store.jit == JitMode::kWarn ? " and a warning" : "",
+      options.store.cache_dir.empty() ? "kept in memory only" : "then kept");
 }
 
 void print_text(const ordered_json& report) {
@@ -160,12 +156,14 @@ int run(bool json) {
   ordered_json report = {{"schema_version", 1}, {"rmsjit", RMSJIT_VERSION}};
   report["driver"] = driver_json();
   report["nvrtc"] = nvrtc_json();
-  report["layers"] = layers_json();
   report["variables"] = ordered_json::object();
   for (const char* name : kVariables) {
     if (std::getenv(name) != nullptr) report["variables"][name] = variable(name);
   }
-  report["on_a_miss"] = on_a_miss(report["nvrtc"]);
+  const Result<RuntimeOptions> options = user_options();
+  report["layers"] = options.ok() ? layers_json(options->store) : ordered_json::array();
+  report["on_a_miss"] = options.ok() ? on_a_miss(*options, report["nvrtc"])
+                                     : "no runtime is created: " + options.message();
   if (json) {
     print_json(report);
   } else {

@@ -87,6 +87,25 @@ void CliBuildTest::SetUp() {
   if (!nvrtc["found"].get<bool>()) GTEST_SKIP() << nvrtc["error"].get<std::string>();
 }
 
+CliResult CliBuildTest::build(std::vector<std::string> arguments, const CliSetup& setup) {
+  arguments.insert(arguments.begin(), {"build", "--json", "--out", path("bundle")});
+  return run_cli(arguments, setup);
+}
+
+CliResult CliBuildTest::build_two() {
+  return build({"--spec", "hidden=64", "--spec", "hidden=64,residual=add", "--arch", "sm_90"});
+}
+
+CliResult CliBuildTest::verify(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"verify", "--json", "--bundle", path("bundle")});
+  return run_cli(arguments);
+}
+
+std::string CliBuildTest::an_entry_file() const {
+  const auto files = files_below(path("bundle/v1/obj"));
+  return files.empty() ? "" : path("bundle/v1/obj/" + files.begin()->first);
+}
+
 std::string read_whole(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};

@@ -44,10 +44,14 @@ class CliTest : public ::testing::Test {
   std::string root_;
 };
 
-// The same, skipped with a reason where there is no NVRTC.
+// The same for tests that build path("bundle"), skipped with a reason where there is no NVRTC.
 class CliBuildTest : public CliTest {
  protected:
   void SetUp() override;
+  CliResult build(std::vector<std::string> arguments, const CliSetup& setup = {});
+  CliResult build_two();  // hidden=64 and hidden=64,residual=add for sm_90
+  CliResult verify(std::vector<std::string> arguments = {});
+  std::string an_entry_file() const;
 };
 
 std::string read_whole(const std::filesystem::path& path);
