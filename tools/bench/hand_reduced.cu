@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a person would write for hidden=4096,x=bf16 alone, by hand: the same arithmetic, the same fixed
-// sum, the same two entries and the same 128 threads, with nothing that could be anything else. The
-// yardstick for what the template's generality costs a compile; nobody launches it.
+// What a person would write for hidden=4096,x=bf16 alone, by hand: the same arithmetic, the same
+// fixed sum, the same two entries and the same 128 threads, with nothing that could be anything
+// else. The yardstick for what the template's generality costs a compile; nobody launches it.
 struct Params {
   const void *x, *weight, *residual;
   void *residual_out, *y;

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tools/bench/compare.py: made-up results against the targets, and the rule for "slower"."""
+
+import unittest
+
+from bench_results import entry, results
+import compare
+from benchlib import grid
+
+
+def verdicts(entries):
+    found, slower = compare.report(results(entries), False)
+    return {target.name: target for target in found}, slower
+
+
+class Targets(unittest.TestCase):
+    decode = grid.Cell("rmsnorm", "bf16", 4096, 16)
+    large = grid.Cell("rmsnorm", "bf16", 4096, 16384, 1, "cold")
+
+    def test_pdl_is_compared_with_pdl(self):
+        found, _ = verdicts(
+            [
+                entry(self.decode, "rmsjit", 1.0, True),
+                entry(self.decode, "flashinfer_cuda", 1.6, True),
+                entry(self.decode, "flashinfer_cuda", 0.5, False),
+            ]
+        )
+        name = "rmsnorm, warm, rows <= 128, PDL: FlashInfer's CUDA kernels"
+        self.assertEqual(found[name].verdict, "pass")
+        self.assertIn("1.6", found[name].measured)
+
+    def test_the_peers_rounding_picks_our_kernel(self):
+        entries = [
+            entry(self.decode, "rmsjit", 1.0, rounding="once"),
+            entry(self.decode, "rmsjit", 3.0, rounding="twice"),
+            entry(self.decode, "liger", 2.0, rounding="twice"),
+        ]
+        _, slower = verdicts(entries)
+        self.assertEqual([item["what"] for item in slower], ["liger, PDL off"])
+
+    def test_slower_needs_every_run_and_two_of_them(self):
+        once = [entry(self.decode, "rmsjit", 1.1), entry(self.decode, "quack", 1.0)]
+        _, slower = verdicts(once)
+        self.assertEqual(slower[0]["status"], "to be confirmed by a second run")
+        again = [
+            entry(self.decode, "rmsjit", 1.1, run="b"),
+            entry(self.decode, "quack", 1.0, run="b"),
+        ]
+        _, slower = verdicts(once + again)
+        self.assertEqual(slower[0]["status"], "confirmed")
+        refuted = [
+            entry(self.decode, "rmsjit", 1.0, run="b"),
+            entry(self.decode, "quack", 1.0, run="b"),
+        ]
+        self.assertEqual(verdicts(once + refuted)[1], [])
+
+    def test_best_against_best_takes_each_sides_faster_pdl(self):
+        entries = [
+            entry(self.decode, "rmsjit", 2.0),
+            entry(self.decode, "rmsjit", 1.0, True),
+            entry(self.decode, "flashinfer", 2.1),
+            entry(self.decode, "flashinfer", 0.9, True),
+        ]
+        _, slower = verdicts(entries)
+        self.assertEqual([item["what"] for item in slower], ["flashinfer, best against best"])
+
+    def test_one_slower_cell_in_a_hundred_is_allowed_if_it_is_close(self):
+        def cells(worst):
+            out = []
+            for i in range(100):
+                cell = grid.Cell("rmsnorm", "bf16", 4096, i + 1)
+                out += [entry(cell, "rmsjit", worst if i == 7 else 0.9), entry(cell, "quack", 1.0)]
+            return verdicts(out)[0]["never slower than a peer"].verdict
+
+        self.assertEqual(cells(1.03), "pass")
+        self.assertEqual(cells(1.10), "FAIL")
+
+    def test_bandwidth_against_the_copy_at_its_own_bytes(self):
+        good = [entry(self.large, "rmsjit", 180.0), entry(self.large, "copy", 181.0)]
+        bad = [entry(self.large, "rmsjit", 190.0), entry(self.large, "copy", 181.0)]
+        name = ">= 128 MB, plain, of copy (each cell)"
+        self.assertEqual(verdicts(good)[0][name].verdict, "pass")
+        self.assertEqual(verdicts(bad)[0][name].verdict, "FAIL")
+
+    def test_gap_to_the_barrier_floor(self):
+        def verdict(us):
+            found, _ = verdicts(
+                [entry(self.decode, "rmsjit", us), entry(self.decode, "barrier_floor", 1.5)]
+            )
+            return found["decode to barrier_floor, PDL off"].verdict
+
+        self.assertEqual(verdict(1.7), "pass")
+        self.assertEqual(verdict(1.8), "FAIL")
+
+    def test_nothing_measured_is_no_data(self):
+        found, slower = verdicts([])
+        self.assertEqual({target.verdict for target in found.values()}, {"no data"})
+        self.assertEqual(slower, [])
+
+
+if __name__ == "__main__":
+    unittest.main()

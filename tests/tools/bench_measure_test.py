@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark's measuring loop on a made-up device: graphs are lists of calls and the tensors are
+torch's on the CPU. Skipped where python has no torch."""
+
+import contextlib
+import os
+import sys
+import time
+import types
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tools", "bench"))
+try:
+    import torch
+except ImportError:
+    torch = None
+else:
+    from benchlib import checks, grid, measure, ours, peers, record, tensors
+    from benchlib.variants import Adapter, Variant
+
+if torch is not None:
+    torch.set_num_threads(1)
+
+    class Event:
+        def record(self, _):
+            self.at = time.perf_counter()
+
+        def elapsed_time(self, other):
+            return 1e3 * (other.at - self.at)
+
+    class Graph:
+        def __init__(self, work, count):
+            self._work, self._count, self.nodes = work, count, count
+
+        def replay(self):
+            for i in range(self._count):
+                self._work(i)
+
+    class Device:
+        kind, sm, index, stream = "cpu", 90, 0, None
+
+        def on_stream(self):
+            return contextlib.nullcontext()
+
+        def events(self, count):
+            return [Event() for _ in range(count)]
+
+        def synchronize(self):
+            pass
+
+        def capture(self, work, count):
+            return Graph(work, count)
+
+        def replay(self, graph, _cold, begin, end, _learn=False):
+            begin.record(None)
+            graph.replay()
+            end.record(None)
+
+    class Formula(Adapter):
+        """rmsjit's variants, computed with the reference."""
+
+        name = "rmsjit"
+
+        def variants(self, cell):
+            return ours.all_variants(cell, 90)
+
+        def bind(self, cell, variant, sets):
+            def run(i):
+                x, residual = sets.x[i], sets.residual and sets.residual[i]
+                if variant.in_place:
+                    x, residual = sets.x_in_place[i], sets.residual_in_place[i]
+                h, y = checks.reference(cell, variant.rounding, x, sets.weight[i], residual)
+                (x if variant.in_place else sets.y[i]).copy_(y)
+                if h is not None:
+                    (residual if variant.in_place else sets.h[i]).copy_(h)
+
+            return run
+
+    class Broken(peers.Torch):
+        name = "broken"
+
+        def bind(self, cell, variant, sets):
+            raise RuntimeError("does not build")
+
+    class OffByTwoPercent(peers.Torch):
+        name = "off"
+
+        def bind(self, cell, variant, sets):
+            right = super().bind(cell, variant, sets)
+
+            def run(i):
+                y, h = right(i)
+                return 1.02 * y, h
+
+            return run
+
+    class WritesNothing(Adapter):
+        name = "idle"
+
+        def variants(self, cell):
+            return [Variant()]
+
+        def bind(self, cell, variant, sets):
+            return lambda i: None
+
+    class WritesOnlyTheFirstSet(Formula):
+        name = "lazy"
+
+        def variants(self, cell):
+            return [Variant()]
+
+        def bind(self, cell, variant, sets):
+            right = super().bind(cell, variant, sets)
+            return lambda i: right(0)
+
+
+@unittest.skipIf(torch is None, "python has no torch")
+class Measure(unittest.TestCase):
+    def run_cell(self, cell, *adapters):
+        options = types.SimpleNamespace(rounds=2, small_rounds=2, run="r")
+        results = record.Record(os.devnull)
+        device, previous = Device(), (measure.launches, tensors.launches)
+        measure.launches = tensors.launches = lambda _: 4
+        try:
+            run = measure.CellRun(
+                device,
+                [kind(options, device) for kind in adapters],
+                results,
+                options,
+                lambda *_: None,
+            )
+            return run.run(cell), {f["impl"]: f["error"] for f in results.data["failures"]}
+        finally:
+            measure.launches, tensors.launches = previous
+
+    def test_every_op_passes_its_own_check(self):
+        for cell in (
+            grid.Cell("rmsnorm", "bf16", 512, 3),
+            grid.Cell("rmsnorm", "f16", 2881, 60),
+            grid.Cell("fused_add", "bf16", 768, 5, 1, "cold"),
+            grid.Cell("qk", "f16", 64, 3, 8),
+            grid.Cell("gemma", "f32", 128, 64),
+        ):
+            entries, failures = self.run_cell(cell, Formula, peers.Torch)
+            self.assertEqual(failures, {}, cell)
+            variants = len(ours.all_variants(cell, 90))
+            self.assertEqual(len(entries), variants + (cell.op != "gemma"), cell)
+            self.assertTrue(all(len(entry["rounds"]) == 2 for entry in entries))
+
+    def test_ratios_are_against_the_same_maths_and_pdl(self):
+        entries, _ = self.run_cell(grid.Cell("rmsnorm", "bf16", 64, 2), Formula, peers.Torch)
+        with_torch = [(e["pdl"], e["rounding"]) for e in entries if "torch" in e.get("ratios", {})]
+        self.assertEqual(with_torch, [(False, "once")])
+
+    def test_a_failing_implementation_is_recorded_and_left_out(self):
+        entries, failures = self.run_cell(
+            grid.Cell("rmsnorm", "bf16", 512, 3),
+            Broken,
+            OffByTwoPercent,
+            WritesNothing,
+            WritesOnlyTheFirstSet,
+            peers.Torch,
+        )
+        self.assertEqual([entry["impl"] for entry in entries], ["torch"])
+        self.assertIn("does not build", failures["broken"])
+        self.assertIn("off by", failures["off"])
+        self.assertIn("never written", failures["idle"])
+        self.assertIn("leaves y unwritten", failures["lazy"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The results file: its fields, writing it so that a killed run loses nothing that it measured, and
+merging the files of several runs.
+
+Fields of a cell's entry beyond op, dtype, hidden, rows, heads, l2, pdl, impl, run, us, us_min,
+us_max and bytes: `rounding` and `in_place` say which maths was compiled (a peer is compared with
+the rmsjit entry of the same two), `constant_weight` whether the weight may be read before the PDL
+wait, `launches` and `kernels` the launches in the graph and the kernels that each one costs,
+`rounds` the microseconds of each round (the same index is the same moment for all entries of a
+cell), and on rmsjit's entries `ratios` {impl: [ours / theirs, lower, upper]} against entries with
+the same pdl.
+"""
+
+import json
+import os
+import time
+
+SCHEMA_VERSION = 1
+LISTS = ("cells", "host", "prepare", "failures", "not_run", "runs", "memcpy")
+KEY = ("op", "dtype", "hidden", "rows", "heads", "l2")
+
+
+def empty():
+    data = {
+        "schema_version": SCHEMA_VERSION,
+        "gpu": "",
+        "driver": "",
+        "nvrtc": "",
+        "commit": "",
+        "clocks": {},
+        "peers": {},
+        "missing": {},
+    }
+    data.update({name: [] for name in LISTS})
+    return data
+
+
+def load(path):
+    with open(path, encoding="utf-8") as file:
+        data = json.load(file)
+    if data.get("schema_version") != SCHEMA_VERSION:
+        raise ValueError(
+            f"{path}: schema_version is {data.get('schema_version')!r}, "
+            f"this tool reads {SCHEMA_VERSION}"
+        )
+    return {**empty(), **data}
+
+
+def cell_id(entry):
+    return (
+        f"{entry['op']}/{entry['dtype']}/h{entry['hidden']}/r{entry['rows']}"
+        f"/n{entry['heads']}/{entry['l2']}"
+    )
+
+
+class Record:
+    """One run's results. flush() replaces the file in one step."""
+
+    def __init__(self, path, data=None):
+        self.path = path
+        self.data = data or empty()
+        self._flushed_at = 0.0
+        self._flush_seconds = 0.0
+
+    def done(self):
+        return {cell_id(entry) for entry in self.data["cells"]}
+
+    def add_entries(self, entries):
+        self.data["cells"] += entries
+        # Writing a long file must not eat the device's time: at most a twentieth of it.
+        if time.monotonic() - self._flushed_at >= 20 * self._flush_seconds:
+            self.flush()
+
+    def add_failure(self, cell, impl, error, **more):
+        text = str(error).strip()
+        self.data["failures"].append(
+            {
+                "cell": cell,
+                "impl": impl,
+                "error": text if len(text) < 600 else text[:600] + " ...",
+                **more,
+            }
+        )
+
+    def flush(self):
+        begin = time.monotonic()
+        temporary = self.path + ".tmp"
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(self.data, file, separators=(",", ":"))
+        os.replace(temporary, self.path)
+        self._flushed_at = time.monotonic()
+        self._flush_seconds = self._flushed_at - begin
+
+
+def merge(parts):
+    """One file of many: entries add up; what one part missed and another measured is not
+    missing."""
+    if not parts:
+        raise ValueError("nothing to merge")
+    out = empty()
+    for name in ("gpu", "driver", "nvrtc", "commit"):
+        values = list(dict.fromkeys(part[name] for part in parts if part[name]))
+        if name == "gpu" and len(values) > 1:
+            raise ValueError(f"runs on different GPUs cannot be merged: {', '.join(values)}")
+        out[name] = ", ".join(values)
+    out["clocks"] = parts[0]["clocks"]
+    for part in parts:
+        out["peers"].update(part["peers"])
+        for name in LISTS:
+            out[name] += part[name]
+    measured = {entry["impl"] for entry in out["cells"]}
+    for part in parts:
+        out["missing"].update({k: v for k, v in part["missing"].items() if k not in measured})
+    done = {cell_id(entry) for entry in out["cells"]}
+    out["not_run"] = sorted({cell for cell in out["not_run"] if cell not in done})
+    return out

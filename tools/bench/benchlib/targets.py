@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The targets for an H100 in bf16, over {(cell key, run): entries}. Where several runs measured a
+cell, each counts."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from . import stats
+from .cell_group import Group, faster, maths, pairs, slower_cells
+
+UNALIGNED = (2881, 5125)
+NEVER = 1.05
+
+
+@dataclass
+class Target:
+    name: str
+    wanted: str
+    measured: str
+    worst: str
+    verdict: str  # pass, FAIL, no data
+
+
+def at_least(name, values, wanted, combine=stats.geomean):
+    """A target on a figure that should be large; values are (figure, cell)."""
+    if not values:
+        return Target(name, f">= {wanted:.2f}x", "-", "", "no data")
+    figure = combine([value for value, _ in values])
+    worst = min(values)
+    return Target(
+        name,
+        f">= {wanted:.2f}x",
+        f"{figure:.3f}x over {len(values)}",
+        f"{worst[0]:.3f}x {worst[1]}",
+        "pass" if figure >= wanted else "FAIL",
+    )
+
+
+def at_most_us(name, values, wanted):
+    """Each cell's distance in microseconds to a floor."""
+    if not values:
+        return Target(name, f"<= {wanted:.2f} us each", "-", "", "no data")
+    worst = max(values)
+    over = sum(value > wanted for value, _ in values)
+    return Target(
+        name,
+        f"<= {wanted:.2f} us each",
+        f"{len(values) - over} of {len(values)}",
+        f"{worst[0]:+.2f} us {worst[1]}",
+        "pass" if over == 0 else "FAIL",
+    )
+
+
+def speedups(groups, op, pdl, choose, keep):
+    out = []
+    for group in groups:
+        if not group.decode or group.op != op or not keep(group):
+            continue
+        candidates = [
+            e
+            for impl, entries in group.peers().items()
+            if choose(impl)
+            for e in entries
+            if e["pdl"] == pdl
+        ]
+        figures = [
+            (e["us"] / ours["us"], group.name)
+            for e in candidates
+            if (ours := group.ours(pdl, maths(e))) is not None
+        ]
+        if figures:
+            out.append(min(figures))  # the peer that comes closest to us
+    return out
+
+
+def decode_targets(groups):
+    def everywhere(_):
+        return True
+
+    def with_pdl(impl):
+        return impl in ("flashinfer", "flashinfer_cuda")
+
+    out = []
+    for op, wanted in (("rmsnorm", 1.5), ("fused_add", 1.4)):
+        out.append(
+            at_least(
+                f"{op}, warm, rows <= 128, PDL: FlashInfer's CUDA kernels",
+                speedups(groups, op, True, lambda i: i == "flashinfer_cuda", everywhere),
+                wanted,
+            )
+        )
+        out.append(
+            at_least(
+                f"{op}, warm, rows <= 128, PDL: best peer that has it",
+                speedups(groups, op, True, with_pdl, everywhere),
+                1.3,
+            )
+        )
+        for text, wanted_off, keep in (
+            ("hidden 4096..16384", 1.2, lambda g: 4096 <= g.hidden <= 16384),
+            ("hidden < 4096", 1.05, lambda g: g.hidden < 4096),
+        ):
+            out.append(
+                at_least(
+                    f"{op}, warm, rows <= 128, PDL off, {text}: best peer",
+                    speedups(groups, op, False, lambda _: True, keep),
+                    wanted_off,
+                )
+            )
+    return out
+
+
+def floor_targets(groups):
+    out = []
+    for pdl in (False, True):
+        text = "PDL on" if pdl else "PDL off"
+        gaps = defaultdict(list)
+        for group in groups:
+            ours = group.ours(pdl)
+            if not group.decode or group.hidden > 16384 or ours is None:
+                continue
+            for impl in ("barrier_floor", "floor"):
+                floor = group.reference(impl, pdl)
+                if floor is None:
+                    continue
+                wanted = 0.25
+                if impl == "floor":
+                    wanted = 0.30 if group.hidden <= 4096 else 0.60
+                    wanted = 0.80 if (group.hidden, group.rows) == (16384, 128) else wanted
+                gaps[impl, wanted].append((ours["us"] - floor["us"], group.name))
+        for impl, wanted in (
+            ("barrier_floor", 0.25),
+            ("floor", 0.30),
+            ("floor", 0.60),
+            ("floor", 0.80),
+        ):
+            out.append(at_most_us(f"decode to {impl}, {text}", gaps[impl, wanted], wanted))
+    return out
+
+
+def bandwidth(entry):
+    return entry["bytes"] / entry["us"]
+
+
+def against_copy(group):
+    """Our bandwidth over the copy's, each at its better of PDL off and on; or None."""
+    ours = faster([group.ours(False), group.ours(True)])
+    copy = faster([group.reference("copy", False), group.reference("copy", True)])
+    return None if ours is None or copy is None else (bandwidth(ours) / bandwidth(copy), group.name)
+
+
+def large_targets(groups):
+    classes = {"rmsnorm": [], "fused_add": [], "unaligned": [], "long": []}
+    for group in groups:
+        figure = against_copy(group) if group.large else None
+        if figure is None:
+            continue
+        which = (
+            "unaligned"
+            if group.hidden in UNALIGNED
+            else "long" if group.hidden >= 32768 else group.op
+        )
+        classes[which].append(figure)
+    rows = (
+        ("rmsnorm", ">= 128 MB, plain, of copy", 1.00),
+        ("fused_add", ">= 128 MB, fused add, of copy", 0.99),
+        ("unaligned", ">= 128 MB, hidden 2881 and 5125, of copy", 0.85),
+        ("long", ">= 128 MB, hidden >= 32768, of copy", 0.97),
+    )
+    return [
+        at_least(f"{text} (each cell)", classes[name], wanted, min) for name, text, wanted in rows
+    ]
+
+
+def qk_targets(groups):
+    strided = [figure for group in groups if group.op == "qk" and (figure := against_copy(group))]
+    seed = []
+    for group in groups:
+        if (group.op, group.hidden, group.rows, group.dtype) == ("rmsnorm", 128, 32768, "bf16"):
+            theirs = faster(group.peers().get("flashinfer_cuda", []))
+            ours = theirs and faster(
+                [group.ours(False, maths(theirs)), group.ours(True, maths(theirs))]
+            )
+            if ours:
+                seed.append((theirs["us"] / ours["us"], group.name))
+    return [
+        at_least("query/key strided, of the strided copy (each cell)", strided, 1.00, min),
+        at_least("32768 x 128: FlashInfer's norm::RMSNorm", seed, 5.0, min),
+    ]
+
+
+def never_slower(groups, raw, constant_weight):
+    names = {group.name for group in groups if any(True for _ in pairs(group))}
+    if not names:
+        return Target(
+            "never slower than a peer", "<= 1 % of cells, none > 1.05", "-", "", "no data"
+        )
+    slower = slower_cells(raw, constant_weight)
+    cells = {item["cell"] for item in slower}
+    worst = slower[0] if slower else None
+    good = len(cells) <= 0.01 * len(names) and (worst is None or worst["ratio"] <= NEVER)
+    return Target(
+        "never slower than a peer",
+        "<= 1 % of cells, none > 1.05",
+        f"{len(cells)} of {len(names)} slower",
+        f"{worst['ratio']:.3f} {worst['cell']} {worst['what']}" if worst else "",
+        "pass" if good else "FAIL",
+    )
+
+
+def all_targets(raw, constant_weight=False):
+    groups = [Group(key, entries, constant_weight) for (key, _), entries in sorted(raw.items())]
+    return (
+        [never_slower(groups, raw, constant_weight)]
+        + decode_targets(groups)
+        + floor_targets(groups)
+        + large_targets(groups)
+        + qk_targets(groups)
+    )

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Holds a results file against the targets: each target with the measured figure, the worst cell
+and pass or fail, then every cell in which a peer is faster.
+
+  compare.py results.json [--constant-weight] [--json]
+
+A peer is compared with the rmsjit entry of its own rounding and placement. "Slower" is: the lower
+end of the 95 % interval of ours / theirs is over 1.02 in every run of the cell, of which there are
+two. Exit status: 0 all measured targets pass, 1 one fails, 2 the file cannot be read.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections import defaultdict
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from benchlib import cell_group, record, targets  # noqa: E402
+
+
+def group(data):
+    """{(cell key, run): [entries]}: entries of one run were interleaved, others never compare."""
+    out = defaultdict(list)
+    for entry in data["cells"]:
+        out[tuple(entry[name] for name in record.KEY), entry["run"]].append(entry)
+    return out
+
+
+def report(data, constant_weight):
+    groups = group(data)
+    return (
+        targets.all_targets(groups, constant_weight),
+        cell_group.slower_cells(groups, constant_weight),
+    )
+
+
+def print_report(data, results, slower):
+    print(
+        f"{data['gpu']}, driver {data['driver']}, commit {data['commit']}, "
+        f"{len({record.cell_id(e) for e in data['cells']})} cells, "
+        f"{len(data['not_run'])} not run, {len(data['failures'])} failures"
+    )
+    for name, reason in sorted(data["missing"].items()):
+        print(f"missing: {name}: {reason[:160]}")
+    print()
+    for result in results:
+        print(
+            f"{result.verdict:<8} {result.name:<58} {result.measured:<22} target {result.wanted}"
+            + (f"  worst {result.worst}" if result.worst else "")
+        )
+    print(f"\nSlower than a peer ({len(slower)}):")
+    for item in slower:
+        print(
+            f"  {item['cell']:<42} {item['what']:<34} {item['ratio']:.3f} "
+            f"[{item['lower']:.3f}, {item['upper']:.3f}] {item['ours_us']:.2f} / "
+            f"{item['theirs_us']:.2f} us  {item['status']}"
+        )
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results")
+    parser.add_argument(
+        "--constant-weight",
+        action="store_true",
+        help="with PDL, compare the kernels that may read the weight early",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    args = parser.parse_args(argv)
+    try:
+        data = record.load(args.results)
+    except (OSError, ValueError) as error:
+        print(f"compare: {error}", file=sys.stderr)
+        return 2
+    results, slower = report(data, args.constant_weight)
+    if args.json:
+        print(
+            json.dumps(
+                {"schema_version": 1, "targets": [vars(r) for r in results], "slower": slower}
+            )
+        )
+    else:
+        print_report(data, results, slower)
+    return 1 if any(r.verdict == "FAIL" for r in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
