@@ -8,13 +8,15 @@ import io
 import json
 import os
 import tempfile
+import types
 import unittest
+from unittest import mock
 
 from bench_results import entry, results
 import bench
 import compare
 import plot
-from benchlib import grid, ours, record, stats
+from benchlib import grid, ours, record, session, stats
 from benchlib.variants import Variant
 
 
@@ -135,6 +137,25 @@ class CommandLine(unittest.TestCase):
         status, _, error = self.run_main(bench.main, "run", "--out", "x", "--rounds", "3")
         self.assertEqual(status, 2)
         self.assertIn("given 3", error)
+
+    def test_a_crash_is_charged_to_the_implementation_at_work_and_the_run_goes_on(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "out.json")
+            commands = []
+
+            def child(command, **_):
+                commands.append(command)
+                with open(session.now_path(path), "w", encoding="utf-8") as file:
+                    file.write("rmsnorm/x\nquack")
+                return types.SimpleNamespace(returncode=-11 if len(commands) == 1 else 0)
+
+            with mock.patch.object(bench.subprocess, "run", child):
+                status, _, error = self.run_main(bench.main, "run", "--out", path, "--minutes", "1")
+            self.assertEqual(status, 0)
+            self.assertIn("quack ended the process in rmsnorm/x (status -11)", error)
+            self.assertNotIn("--exclude=rmsnorm/x::quack", commands[0])
+            self.assertIn("--exclude=rmsnorm/x::quack", commands[1])
+            self.assertEqual(record.load(path)["failures"][0]["impl"], "quack")
 
     def test_merge_then_compare(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -83,13 +83,12 @@ def add_run_options(parser):
     parser.add_argument("--deadline", type=float, help=argparse.SUPPRESS)
 
 
-def run_supervised(args, argv):
+def run_supervised(args, argv, work_dir):
     """Runs the child until it is done; each crash is charged to the implementation at work."""
     from benchlib.session import read_now
 
-    begin, excluded = time.time(), []
-    work_dir = tempfile.mkdtemp(prefix="rmsjit-bench-")
-    deadline = begin + 60 * args.minutes if args.minutes else None
+    excluded = []
+    deadline = time.time() + 60 * args.minutes if args.minutes else None
     for _ in range(MOST_RESTARTS):
         command = [sys.executable, os.path.abspath(__file__)] + argv + ["--child"]
         command += ["--deadline", str(deadline)] if deadline else []
@@ -121,7 +120,8 @@ def command_run(args, argv):
         print(f"bench: --rounds is at least 7, given {args.rounds}", file=sys.stderr)
         return 2
     if not args.child:
-        return run_supervised(args, argv)
+        with tempfile.TemporaryDirectory(prefix="rmsjit-bench-") as work_dir:
+            return run_supervised(args, argv, work_dir)
     try:
         from benchlib.session import Session
 
