@@ -75,7 +75,7 @@ TEST(DiskCacheDirectory, DirectoryReplacedByAFileDegradesToAnError) {
 }
 
 TEST(DiskCacheDirectory, DirectoryRemovedInALoopNeverShowsAnythingPartial) {
-  Scratch scratch(Scratch::Where::kMemory);
+  Scratch scratch;
   std::atomic<bool> stop{false};
   std::thread remover([&] {
     std::error_code ignored;

@@ -17,7 +17,7 @@ using Mode = DiskCache::Mode;
 namespace fs = std::filesystem;
 
 TEST(DiskCache, PublishedEntryIsAHitForEveryoneAndNothingElseStays) {
-  Scratch scratch;
+  Scratch scratch(Scratch::Where::kDisk);
   auto cache = open_cache(scratch.dir());
   EXPECT_EQ(cache->get(sample_key(1)).kind, Kind::kMiss);
   EXPECT_EQ(cache->get(sample_key(1)).reason, "");

@@ -100,7 +100,7 @@ class CacheFault : public testing::Test {
     }
   }
 
-  Scratch scratch_{Scratch::Where::kMemory};
+  Scratch scratch_;
   std::unique_ptr<DiskCache> cache_;
   std::string path_;
   const std::string good_ = encode_entry(sample_entry(1));
