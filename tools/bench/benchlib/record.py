@@ -114,3 +114,16 @@ def merge(parts):
     done = {cell_id(entry) for entry in out["cells"]}
     out["not_run"] = sorted({cell for cell in out["not_run"] if cell not in done})
     return out
+
+
+def summary(entries, cell, position, seconds, failures):
+    """One line a cell: the best time of each implementation, PDL off and on."""
+    best = {}
+    for entry in entries:
+        key = entry["impl"] + ("+pdl" if entry["pdl"] else "")
+        best[key] = min(best.get(key, 1e30), entry["us"])
+    times = " ".join(f"{name} {us:.2f}" for name, us in best.items())
+    broken = ", ".join(sorted({f"{f['impl']}: {f['error'][:120]}" for f in failures}))
+    return f"[{position}] {cell.id} {seconds:.2f} s | {times}" + (
+        f" | FAILED {broken}" if broken else ""
+    )

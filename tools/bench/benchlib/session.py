@@ -150,6 +150,18 @@ class Session:
                     f"{time.time() - begin:.1f} s"
                 )
 
+    def _given_up(self):
+        """Cells of which nothing can be measured, or whose timing itself ended a process."""
+        failed = {f["cell"] for f in self.record.data["failures"] if f["impl"] in ("all", "timing")}
+        return failed | {cell for cell, name in self._exclude if name == "timing"}
+
+    def _device_lost(self):
+        try:
+            self.device.synchronize()
+        except RuntimeError:
+            return True
+        return False
+
     def _out_of_time(self):
         return self.args.deadline is not None and time.time() >= self.args.deadline
 
@@ -160,8 +172,8 @@ class Session:
         if not self.adapters:
             say("bench: no implementation can be used")
             return 3
-        done = self.record.done()
-        todo = [cell for cell in cells if cell.id not in done]
+        passed = self.record.done() | self._given_up()
+        todo = [cell for cell in cells if cell.id not in passed]
         self._prepare(todo)
         self.record.flush()
         for index, cell in enumerate(todo):
@@ -171,13 +183,13 @@ class Session:
             runner = CellRun(self.device, adapters, self.record, self.options, self._now)
             try:
                 self._run_cell(runner, cell, f"{index + 1}/{len(todo)}")
-            except DeviceLost as error:
-                say(f"bench: {cell.id}: {error}")
-                self.record.flush()
-                os._exit(75)  # the broken context would hang an orderly end
-            except Exception as error:  # a mistake in here must not end the run either
-                self.record.add_failure(cell.id, "all", f"{type(error).__name__}: {error}")
+            except Exception as error:
+                # A peer's broken context, or a mistake in here that must not end the run.
                 say(f"bench: {cell.id}: {type(error).__name__}: {error}")
+                if isinstance(error, DeviceLost) or self._device_lost():
+                    self.record.flush()
+                    os._exit(75)  # the broken context would hang an orderly end
+                self.record.add_failure(cell.id, "all", f"{type(error).__name__}: {error}")
         return self._finish([cell.id for cell in todo])
 
     def _run_cell(self, runner, cell, position):
@@ -193,7 +205,7 @@ class Session:
             entries = []
         self.record.add_entries(entries)
         say(
-            summary(
+            record.summary(
                 entries,
                 cell,
                 position,
@@ -210,9 +222,8 @@ class Session:
         from . import device
 
         data = self.record.data
-        done = self.record.done()
-        failed = {failure["cell"] for failure in data["failures"] if failure["impl"] == "all"}
-        data["not_run"] = [cell for cell in wanted if cell not in done and cell not in failed]
+        done, given_up = self.record.done(), self._given_up()
+        data["not_run"] = [cell for cell in wanted if cell not in done | given_up]
         data["runs"].append(
             {
                 "run": self.options.run,
@@ -228,16 +239,3 @@ class Session:
             f"failures, {time.time() - self.begin:.0f} s: {self.args.out}"
         )
         return 0
-
-
-def summary(entries, cell, position, seconds, failures):
-    """One line a cell: the best time of each implementation, PDL off and on."""
-    best = {}
-    for entry in entries:
-        key = entry["impl"] + ("+pdl" if entry["pdl"] else "")
-        best[key] = min(best.get(key, 1e30), entry["us"])
-    times = " ".join(f"{name} {us:.2f}" for name, us in best.items())
-    broken = ", ".join(sorted({f"{f['impl']}: {f['error'][:120]}" for f in failures}))
-    return f"[{position}] {cell.id} {seconds:.2f} s | {times}" + (
-        f" | FAILED {broken}" if broken else ""
-    )
