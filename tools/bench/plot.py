@@ -99,7 +99,7 @@ def save(figure, folder, name):
 def legend(figure, axes):
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
-        handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(0.98, 0.5), frameon=False
+        handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(0.91, 0.5), frameon=False
     )
 
 
@@ -140,7 +140,7 @@ def main(argv=None):
         axes.set_xlabel("rows")
     panels[0][0].set_ylabel(f"microseconds, L2 {args.l2}")
     legend(figure, max(panels[0], key=lambda a: len(a.lines)))
-    figure.suptitle(title)
+    figure.suptitle(title, y=1.02)
     save(figure, args.folder, "time")
 
     figure, axes = pyplot.subplots(figsize=(9, 4.5))
