@@ -64,7 +64,7 @@ Tuning complete_tuning(const NormSpec& spec, const Target& target, int threads_p
   if (slots > 8 || tuning.register_slots < slots) {
     // Measured: beyond eight slots ptxas hoists so many loads that it spills long before the sum of
     // what is held reaches the limit, and shared memory is as good a home.
-    tuning.load_chunk = input > 8 ? 1 : 2;
+    tuning.load_chunk = 2;
     tuning.register_slots = std::min(slots, std::max(0, budget * 2 / 5 - 2 * input) / held);
   }
   tuning.weight_early = tuning.register_slots == slots &&
@@ -75,6 +75,8 @@ Tuning complete_tuning(const NormSpec& spec, const Target& target, int threads_p
     // Three homes for h would spill: the second read needs the registers.
     if (tuning.register_slots + shared_most < slots) tuning.register_slots = 0;
     tuning.shared_slots = std::min(slots - tuning.register_slots, shared_most);
+    // Found by compiling them all: wide inputs and two homes leave room for one leaf in flight.
+    if (tuning.register_slots > 0 && tuning.shared_slots > 0 && input > 8) tuning.load_chunk = 1;
   }
   return tuning;
 }
