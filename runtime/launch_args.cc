@@ -25,18 +25,27 @@ inline bool is_packed(const Spans& spans) {
   return bits % kPackBytes == 0;
 }
 
-inline Status read_counts(const LaunchFacts& facts, const rmsjit_args& args, Extent& extent,
-                          int64_t& rows) {
+inline bool count_rows(const LaunchFacts& facts, const rmsjit_args& args, Extent& extent,
+                       int64_t& rows) {
   extent = {args.tokens, facts.has_heads ? args.heads : 1};
-  if (extent.tokens < 0) [[unlikely]]
-    return errors::count_negative("tokens", extent.tokens);
-  if (extent.heads < 0) [[unlikely]]
-    return errors::count_negative("heads", extent.heads);
-  if (__builtin_mul_overflow(extent.tokens, extent.heads, &rows)) [[unlikely]] {
-    return errors::rows_too_many(extent.tokens, extent.heads,
-                                 kMostBlocks * facts.tuning.max_rows_per_block);
+  return (extent.tokens | extent.heads) >= 0 &&
+         !__builtin_mul_overflow(extent.tokens, extent.heads, &rows);
+}
+
+Status bad_counts(const LaunchFacts& facts, const Extent& extent) {
+  if (extent.tokens < 0) return errors::count_negative("tokens", extent.tokens);
+  if (extent.heads < 0) return errors::count_negative("heads", extent.heads);
+  return errors::rows_too_many(extent.tokens, extent.heads,
+                               kMostBlocks * facts.tuning.max_rows_per_block);
+}
+
+// A 64-bit division costs several times one of 32 bits.
+inline int64_t divide_up(int64_t rows, int per_block) {
+  if (rows <= INT32_MAX - 1024) [[likely]] {
+    return (static_cast<uint32_t>(rows) + static_cast<uint32_t>(per_block) - 1) /
+           static_cast<uint32_t>(per_block);
   }
-  return {};
+  return rows / per_block + (rows % per_block != 0);
 }
 
 }  // namespace
@@ -61,7 +70,8 @@ Status make_launch_block(const LaunchFacts& facts, const rmsjit_args& args, Laun
   Extent extent;
   int64_t rows = 0;
   block.grid_x = 0;
-  RMSJIT_RETURN_IF_ERROR(read_counts(facts, args, extent, rows));
+  if (!count_rows(facts, args, extent, rows)) [[unlikely]]
+    return bad_counts(facts, extent);
   if (rows == 0) return {};
   if (!(args.eps >= 0 && args.eps <= FLT_MAX)) [[unlikely]]
     return errors::eps_not_allowed(args.eps);
@@ -71,10 +81,12 @@ Status make_launch_block(const LaunchFacts& facts, const rmsjit_args& args, Laun
     return errors::heads_too_many(extent.heads);
 
   Spans spans;
-  RMSJIT_RETURN_IF_ERROR(read_tensors(facts, extent, args, spans, block.params));
+  Status error;
+  if (!read_tensors(facts, extent, args, spans, block.params, error)) [[unlikely]]
+    return error;
 
   const int per_block = rows_per_block(facts.tuning, rows, facts.multiprocessors);
-  const int64_t blocks = rows / per_block + (rows % per_block != 0);
+  const int64_t blocks = divide_up(rows, per_block);
   if (blocks > kMostBlocks) [[unlikely]] {
     return errors::rows_too_many(extent.tokens, extent.heads, kMostBlocks * per_block);
   }
@@ -93,7 +105,7 @@ Result<bool> asks_for_nothing(Layout layout, const rmsjit_args& args) {
   facts.has_heads = layout == Layout::kHeads;
   Extent extent;
   int64_t rows = 0;
-  RMSJIT_RETURN_IF_ERROR(read_counts(facts, args, extent, rows));
+  if (!count_rows(facts, args, extent, rows)) return bad_counts(facts, extent);
   return rows == 0;
 }
 

@@ -7,16 +7,17 @@
 
 namespace rmsjit {
 
+// Not initialised: launch fills a handful of them on its way to the driver.
 struct Span {
-  const char* tensor = nullptr;  // x, weight, residual, residual_out or y
-  uintptr_t begin = 0;
-  uintptr_t end = 0;  // one past the last byte
+  const char* tensor;  // x, weight, residual, residual_out or y
+  uintptr_t begin;
+  uintptr_t end;  // one past the last byte
   // In bytes; 0 where the extent is one.
-  int64_t token_stride = 0;
-  int64_t head_stride = 0;
-  int64_t token_bytes = 0;  // from the first to the last byte of one token
-  int64_t row_bytes = 0;
-  bool written = false;
+  int64_t token_stride;
+  int64_t head_stride;
+  int64_t token_bytes;  // from the first to the last byte of one token
+  int64_t row_bytes;
+  bool written;
 };
 
 // For two spans whose byte ranges meet: whether they are slices of one buffer that still share no
@@ -24,8 +25,12 @@ struct Span {
 // level below, for equal head strides (token strides being multiples of them) with such rows.
 bool are_slices(const Span& a, const Span& b);
 
+inline bool ranges_meet(const Span& a, const Span& b) {
+  return (a.begin < b.end) & (b.begin < a.end);
+}
+
 inline bool share_no_byte(const Span& a, const Span& b) {
-  return a.end <= b.begin || b.end <= a.begin || are_slices(a, b);
+  return !ranges_meet(a, b) || are_slices(a, b);
 }
 
 }  // namespace rmsjit

@@ -20,17 +20,12 @@ enum class Access { kRead, kWritten };
 struct Spans {
   Span list[5];
   int count = 0;
-
-  Span& add(Access access) {
-    list[count].written = access == Access::kWritten;
-    return list[count++];
-  }
 };
 
-// Fills the pointers and strides of `params` and `spans`. Requires tokens and heads > 0.
-// Errors: those of launch_errors.h about one tensor or two.
-Status read_tensors(const LaunchFacts& facts, const Extent& extent, const rmsjit_args& args,
-                    Spans& spans, RmsNormParams& params);
+// Fills the pointers and strides of `params` and `spans`. Requires tokens and heads > 0. False: a
+// bad argument, and `error` says which.
+bool read_tensors(const LaunchFacts& facts, const Extent& extent, const rmsjit_args& args,
+                  Spans& spans, RmsNormParams& params, Status& error);
 
 }  // namespace rmsjit
 
