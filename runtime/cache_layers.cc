@@ -13,7 +13,10 @@ namespace {
 constexpr unsigned kPublishesBetweenPrunes = 64;
 constexpr int64_t kYoungestToPrune_s = 600;  // an entry this young may be about to be used
 
-std::string key_reason(const std::string& reason) { return reason.empty() ? "no entry" : reason; }
+constexpr const char* kStorageName = "the host's storage";
+constexpr const char* kNoEntry = "no entry";
+
+std::string key_reason(const std::string& reason) { return reason.empty() ? kNoEntry : reason; }
 
 }  // namespace
 
@@ -78,64 +81,94 @@ std::shared_ptr<DiskCache> CacheLayers::open(Layer& layer, std::string* reason) 
 std::optional<Acquired> CacheLayers::get(const KernelId& id, const CacheKey& key, DiskCache& cache,
                                          Origin origin, std::string* reason) {
   Lookup lookup = cache.get(key);
+  const bool was_hit = lookup.kind == Lookup::Kind::kHit;
+  std::optional<Acquired> found = accept(id, std::move(lookup), origin, cache.directory(), reason);
+  if (was_hit && !found && cache.mode() == DiskCache::Mode::kReadWrite) {
+    // Whole, but not an image for its target: out of the way of the one to come.
+    static_cast<void>(cache.remove(key.digest()));
+  }
+  return found;
+}
+
+// Counts and reports whatever is not an image for the id.
+std::optional<Acquired> CacheLayers::accept(const KernelId& id, Lookup lookup, Origin origin,
+                                            const std::string& place, std::string* reason) {
   if (lookup.kind == Lookup::Kind::kHit) {
     const Status image = check_image(id.target, lookup.entry.image);
-    if (!image.ok()) {
-      lookup = {Lookup::Kind::kDamaged, {}, image.message()};
-      if (cache.mode() == DiskCache::Mode::kReadWrite)
-        static_cast<void>(cache.remove(key.digest()));
-    }
+    if (!image.ok()) lookup = {Lookup::Kind::kDamaged, {}, image.message()};
   }
   if (reason != nullptr) *reason = key_reason(lookup.reason);
   switch (lookup.kind) {
     case Lookup::Kind::kHit:
+      (origin == Origin::kBundle ? counters_.bundle_hits : counters_.disk_hits)
+          .fetch_add(1, std::memory_order_relaxed);
       return Acquired{std::move(lookup.entry), origin, 0};
     case Lookup::Kind::kMiss:
       break;
     case Lookup::Kind::kDamaged:
       counters_.damaged.fetch_add(1, std::memory_order_relaxed);
-      report(kDamage,
-             fmt::format("damaged entry in {} is not used: {}", cache.directory(), lookup.reason));
+      report(kDamage, fmt::format("damaged entry in {} is not used: {}", place, lookup.reason));
       break;
     case Lookup::Kind::kUnreadable:
       counters_.read_failures.fetch_add(1, std::memory_order_relaxed);
-      report(kUnreadable,
-             fmt::format("entry in {} cannot be read now: {}", cache.directory(), lookup.reason));
+      report(kUnreadable, fmt::format("entry in {} cannot be read now: {}", place, lookup.reason));
       break;
   }
   return std::nullopt;
+}
+
+std::optional<Acquired> CacheLayers::find_stored(const KernelId& id, const CacheKey& key,
+                                                 std::string* reason) {
+  const std::optional<std::string> bytes = options_.storage.get(key.digest().hex());
+  Lookup lookup;
+  if (bytes) {
+    Result<Entry> entry = decode_entry(*bytes);
+    if (!entry.ok()) {
+      lookup = {Lookup::Kind::kDamaged, {}, entry.message()};
+    } else if (entry->metadata.key_text != key.text()) {
+      lookup = {Lookup::Kind::kDamaged, {}, "it is the entry of another key"};
+    } else {
+      lookup = {Lookup::Kind::kHit, std::move(*entry), ""};
+    }
+  }
+  return accept(id, std::move(lookup), Origin::kCache, kStorageName, reason);
 }
 
 std::optional<Acquired> CacheLayers::find(const KernelId& id, const std::vector<int>& majors,
                                           std::vector<errors::Place>* searched) {
   std::vector<CacheKey> keys;
   for (const int major : majors) keys.push_back(id.cache_key(major));
-  for (Layer& layer : layers_) {
-    std::string reason;
-    const std::shared_ptr<DiskCache> cache = open(layer, &reason);
-    for (size_t i = 0; cache && i < keys.size(); ++i) {
+  // Each place under every key; the reason is that of the last key unless an earlier one says more.
+  const auto search = [&](const std::string& place, std::string reason, const auto& get_key) {
+    std::optional<Acquired> found;
+    for (const CacheKey& key : keys) {
       std::string why;
-      std::optional<Acquired> found = get(id, keys[i], *cache, layer.origin, &why);
-      if (found) {
-        const bool bundle = layer.origin == Origin::kBundle;
-        (bundle ? counters_.bundle_hits : counters_.disk_hits)
-            .fetch_add(1, std::memory_order_relaxed);
-        return found;
-      }
-      if (reason.empty() || why != "no entry") reason = why;
+      found = get_key(key, &why);
+      if (found) return found;
+      if (reason.empty() || (!why.empty() && why != kNoEntry)) reason = why;
     }
-    if (searched != nullptr) searched->push_back({layer.directory, reason});
+    if (searched != nullptr) searched->push_back({place, reason});
+    return found;
+  };
+  for (Layer& layer : layers_) {
+    std::string closed;
+    const std::shared_ptr<DiskCache> cache = open(layer, &closed);
+    std::optional<Acquired> found =
+        search(layer.directory, closed, [&](const CacheKey& key, std::string* why) {
+          return cache ? get(id, key, *cache, layer.origin, why) : std::nullopt;
+        });
+    if (found) return found;
   }
-  return std::nullopt;
+  if (!options_.storage.get) return std::nullopt;
+  return search(kStorageName, "",
+                [&](const CacheKey& key, std::string* why) { return find_stored(id, key, why); });
 }
 
 std::optional<Acquired> CacheLayers::find_local(const KernelId& id, const CacheKey& key) {
   Layer* layer = local();
   const std::shared_ptr<DiskCache> cache = layer == nullptr ? nullptr : open(*layer, nullptr);
   if (!cache) return std::nullopt;
-  std::optional<Acquired> found = get(id, key, *cache, Origin::kCache, nullptr);
-  if (found) counters_.disk_hits.fetch_add(1, std::memory_order_relaxed);
-  return found;
+  return get(id, key, *cache, Origin::kCache, nullptr);
 }
 
 KeyLock CacheLayers::lock(const CacheKey& key) {
@@ -146,6 +179,14 @@ KeyLock CacheLayers::lock(const CacheKey& key) {
 }
 
 void CacheLayers::publish(const Entry& entry) {
+  publish_to_disk(entry);
+  if (!options_.storage.put || options_.storage.put(entry.digest().hex(), encode_entry(entry)))
+    return;
+  counters_.write_failures.fetch_add(1, std::memory_order_relaxed);
+  report(kWrite, fmt::format("kernel is not kept in {}", kStorageName));
+}
+
+void CacheLayers::publish_to_disk(const Entry& entry) {
   Layer* layer = local();
   const std::shared_ptr<DiskCache> cache = layer == nullptr ? nullptr : open(*layer, nullptr);
   if (!cache || cache->mode() != DiskCache::Mode::kReadWrite) return;

@@ -37,7 +37,7 @@ class CacheLayers {
   std::string nearest(const KernelId& id);
 
  private:
-  enum Trouble { kBundleClosed, kLocalClosed, kDamage, kUnreadable, kWrite, kRefusedImage, kCount };
+  enum Trouble { kBundleClosed, kLocalClosed, kDamage, kUnreadable, kWrite };
   struct Layer {
     std::string directory;
     Origin origin = Origin::kBundle;
@@ -48,6 +48,10 @@ class CacheLayers {
 
   std::shared_ptr<DiskCache> open(Layer& layer, std::string* reason);
   void open_now(Layer& layer);
+  std::optional<Acquired> accept(const KernelId& id, Lookup lookup, Origin origin,
+                                 const std::string& place, std::string* reason);
+  std::optional<Acquired> find_stored(const KernelId& id, const CacheKey& key, std::string* reason);
+  void publish_to_disk(const Entry& entry);
   std::optional<Acquired> get(const KernelId& id, const CacheKey& key, DiskCache& cache,
                               Origin origin, std::string* reason);
   void report(Trouble trouble, const std::string& message);

@@ -4,58 +4,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <chrono>
-#include <condition_variable>
-#include <map>
-#include <mutex>
-
 #include "rmsjit/spec_text.h"
 #include "rmsjit/version.h"
 #include "runtime/cache_layers.h"
 #include "runtime/errors.h"
+#include "runtime/flights.h"
+#include "runtime/journal.h"
 
 namespace rmsjit {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-constexpr size_t kMostFailures = 4096;  // remembered at once; more only cost time, not correctness
-
-// What the same source, compiler and target will always answer.
-bool is_deterministic(StatusCode code) {
-  return code == StatusCode::kCompileFailed || code == StatusCode::kUnsupported;
-}
-
-// One thread works, the others wait here for its answer.
-struct Flight {
-  std::mutex mutex;
-  std::condition_variable landed;
-  bool done = false;
-  Status status;
-  Acquired acquired;
-
-  void land(const Result<Acquired>& result) {
-    const std::lock_guard lock(mutex);
-    status = result.status();
-    if (result.ok()) acquired = *result;
-    done = true;
-    landed.notify_all();
-  }
-  Result<Acquired> wait() {
-    std::unique_lock lock(mutex);
-    landed.wait(lock, [this] { return done; });
-    if (!status.ok()) return status;
-    return Acquired(acquired);
-  }
-};
-
-struct Failure {
-  Status status;
-  Clock::time_point until;
-};
-
-}  // namespace
-
 const char* origin_name(Origin origin) {
   switch (origin) {
     case Origin::kCompiled:
@@ -72,14 +28,15 @@ const char* origin_name(Origin origin) {
 // been held by a thread that the child does not have.
 struct KernelStore::State {
   State(const StoreOptions& options, Counters& counters)
-      : process(getpid()), layers(options, counters) {}
+      : process(getpid()),
+        layers(options, counters),
+        flights(options.retry_ms),
+        journal(options.journal) {}
 
   const pid_t process;
   CacheLayers layers;
-  std::mutex mutex;
-  std::map<std::string, std::shared_ptr<Flight>> flights;
-  std::map<std::string, Failure> failures;
-  std::map<std::string, Acquired> compiled;  // this process's own bytes are never read back
+  Flights flights;
+  MissJournal journal;
 };
 
 KernelStore::KernelStore(StoreOptions options, std::unique_ptr<Compiler> compiler)
@@ -115,41 +72,22 @@ Result<Acquired> KernelStore::acquire(const KernelId& id, const std::vector<int>
   const std::vector<int> wanted = majors(loadable_majors);
   const std::string name = id.cache_key(wanted.front()).digest().hex();
   State& state = this->state();
-  std::shared_ptr<Flight> flight;
-  bool mine = false;
-  {
-    const std::lock_guard lock(state.mutex);
-    if (const auto it = state.compiled.find(name); it != state.compiled.end()) {
+  Flights::Ticket ticket = state.flights.join(name);
+  switch (ticket.role) {
+    case Flights::Role::kDone:
+      if (!ticket.compiled) return ticket.failure;
       counters_.memory_hits.fetch_add(1, std::memory_order_relaxed);
-      return Acquired(it->second);
+      return std::move(*ticket.compiled);
+    case Flights::Role::kWait: {
+      counters_.waits.fetch_add(1, std::memory_order_relaxed);
+      const TraceRange range(options_.trace, "wait", id.spec);
+      return state.flights.wait(ticket);
     }
-    if (const auto it = state.failures.find(name); it != state.failures.end()) {
-      if (Clock::now() < it->second.until) return it->second.status;
-      state.failures.erase(it);
-    }
-    std::shared_ptr<Flight>& entry = state.flights[name];
-    mine = entry == nullptr;
-    if (mine) entry = std::make_shared<Flight>();
-    flight = entry;
-  }
-  if (!mine) {
-    counters_.waits.fetch_add(1, std::memory_order_relaxed);
-    return flight->wait();
+    case Flights::Role::kWorks:
+      break;
   }
   Result<Acquired> result = acquire_alone(state, id, wanted);
-  {
-    const std::lock_guard lock(state.mutex);
-    if (result.ok() && result->origin == Origin::kCompiled) {
-      state.compiled.insert_or_assign(name, *result);
-    } else if (!result.ok() && state.failures.size() < kMostFailures) {
-      const auto kept = std::chrono::milliseconds(options_.retry_ms);
-      const bool forever = is_deterministic(result.code());
-      state.failures.insert_or_assign(
-          name, Failure{result.status(), forever ? Clock::time_point::max() : Clock::now() + kept});
-    }
-    state.flights.erase(name);
-  }
-  flight->land(result);
+  state.flights.land(name, ticket, result);
   return result;
 }
 
@@ -169,8 +107,7 @@ Result<Acquired> KernelStore::compile_in_memory(const KernelId& id,
   }
   Result<Acquired> result = compile(state, id, wanted, reason, Publish::kNo);
   if (result.ok()) {
-    const std::lock_guard lock(state.mutex);
-    state.compiled.insert_or_assign(id.cache_key(wanted.front()).digest().hex(), *result);
+    state.flights.remember(id.cache_key(wanted.front()).digest().hex(), *result);
   }
   return result;
 }
@@ -179,8 +116,12 @@ Result<Acquired> KernelStore::acquire_alone(State& state, const KernelId& id,
                                             const std::vector<int>& majors) {
   std::vector<errors::Place> searched;
   if (!options_.refresh) {
+    const TraceRange range(options_.trace, "read", id.spec);
     std::optional<Acquired> found = state.layers.find(id, majors, &searched);
     if (found) return std::move(*found);
+  }
+  if (!state.journal.add(spec_text(id.spec))) {
+    counters_.write_failures.fetch_add(1, std::memory_order_relaxed);
   }
   if (options_.jit == JitMode::kOff || !compiler_) {
     return errors::jit_disabled(id, id.cache_key(majors.front()).digest().hex(), searched,
@@ -201,7 +142,10 @@ Result<Acquired> KernelStore::compile(State& state, const KernelId& id,
   }
   const CacheKey key = id.cache_key(identity.major);
   if (publish == Publish::kNo) return run_compiler(id, key, reason);
-  const KeyLock lock = state.layers.lock(key);
+  const KeyLock lock = [&] {
+    const TraceRange range(options_.trace, "wait", id.spec);
+    return state.layers.lock(key);
+  }();
   if (lock.waited()) counters_.waits.fetch_add(1, std::memory_order_relaxed);
   if (!options_.refresh) {
     // Another process may have published the key since the search.
@@ -216,7 +160,10 @@ Result<Acquired> KernelStore::compile(State& state, const KernelId& id,
 Result<Acquired> KernelStore::run_compiler(const KernelId& id, const CacheKey& key,
                                            const std::string& reason) {
   const CompileRequest request = make_compile_request(id);
-  Result<CompiledImage> compiled = compiler_->compile(request);
+  Result<CompiledImage> compiled = [&] {
+    const TraceRange range(options_.trace, "compile", id.spec);
+    return compiler_->compile(request);
+  }();
   const std::string what =
       fmt::format("spec \"{}\" for target {}", spec_text(id.spec), id.target.name());
   if (!compiled.ok()) {
@@ -237,7 +184,7 @@ Result<Acquired> KernelStore::run_compiler(const KernelId& id, const CacheKey& k
                              .nvrtc_version = std::move(image.nvrtc_version),
                              .nvrtc_build = std::move(image.nvrtc_build),
                              .library_version = RMSJIT_VERSION,
-                             .template_digest = template_digest(),
+                             .template_digest = std::string(template_digest()),
                              .registers = image.registers,
                              .spill_bytes = image.spill_bytes,
                              .stack_bytes = image.stack_bytes,

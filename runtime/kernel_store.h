@@ -18,6 +18,7 @@
 #include "rmsjit/status.h"
 #include "runtime/compiler.h"
 #include "runtime/kernel_key.h"
+#include "runtime/trace.h"
 
 namespace rmsjit {
 
@@ -34,6 +35,12 @@ struct Counters {
 
 enum class LogLevel { kDebug, kInfo, kWarning };
 
+// Persistence of the host's own: entry files by digest. Null functions: none.
+struct HostStorage {
+  std::function<std::optional<std::string>(const std::string& digest_hex)> get;
+  std::function<bool(const std::string& digest_hex, const std::string& bytes)> put;
+};
+
 struct StoreOptions {
   std::string cache_dir;                                // empty: nothing on disk
   DiskCache::Share share = DiskCache::Share::kPrivate;  // who may use what is written
@@ -45,6 +52,9 @@ struct StoreOptions {
   int64_t cache_max_bytes = int64_t{256} << 20;
   std::function<void(LogLevel, const std::string&)> log;  // may be empty
   std::function<void(const KernelId&, const std::string& reason, double compile_ms)> on_compile;
+  Trace trace;
+  HostStorage storage;  // after the disk
+  std::string journal;  // a file for the spec text of each miss; empty: none
 };
 
 struct Acquired {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/options.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -11,7 +9,7 @@
 #include <string_view>
 #include <thread>
 
-#include "rmsjit/spec_text.h"
+#include "runtime/callbacks.h"
 #include "runtime/errors.h"
 
 namespace rmsjit {
@@ -106,35 +104,6 @@ std::string resolve_cache_dir(const char* given, Variables variables) {
   return error ? std::string(chosen) : absolute.string();
 }
 
-void log_to_stderr(LogLevel level, const std::string& message) {
-  const std::string line =
-      std::string("rmsjit: ") + kLogWords[static_cast<int>(level)] + ": " + message + "\n";
-  // One write, so that lines of several threads stay whole.
-  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
-}
-
-Status resolve_callbacks(const rmsjit_options& given, Variables variables, StoreOptions& store) {
-  RMSJIT_ASSIGN_OR_RETURN(
-      const int level,
-      choose({"log", "RMSJIT_LOG", kLogWords, std::size(kLogWords)}, 0, variables));
-  if (given.log != nullptr) {
-    store.log = [log = given.log, user = given.log_user](LogLevel at, const std::string& message) {
-      log(user, static_cast<int32_t>(at), message.c_str());
-    };
-  } else if (level != 0) {
-    store.log = [least = level - 1](LogLevel at, const std::string& message) {
-      if (static_cast<int>(at) >= least) log_to_stderr(at, message);
-    };
-  }
-  if (given.on_compile != nullptr) {
-    store.on_compile = [call = given.on_compile, user = given.on_compile_user](
-                           const KernelId& id, const std::string& reason, double ms) {
-      call(user, spec_text(id.spec).c_str(), id.target.name().c_str(), reason.c_str(), ms);
-    };
-  }
-  return {};
-}
-
 }  // namespace
 
 std::string default_cache_dir(Variables variables) {
@@ -182,7 +151,12 @@ Result<RuntimeOptions> resolve_options(const rmsjit_options& given, Variables va
   options.jobs = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostJobs);
   RMSJIT_RETURN_IF_ERROR(positive_or_default("compile_jobs", given.compile_jobs, options.jobs));
   options.compiler.jobs = options.jobs;
-  RMSJIT_RETURN_IF_ERROR(resolve_callbacks(given, variables, store));
+  store.journal = text_option(given.journal, variables, "RMSJIT_JOURNAL");
+  RMSJIT_ASSIGN_OR_RETURN(
+      const int level,
+      choose({"log", "RMSJIT_LOG", kLogWords, std::size(kLogWords)}, 0, variables));
+  const bool profiled = !variable(variables, "NVTX_INJECTION64_PATH").empty();
+  RMSJIT_RETURN_IF_ERROR(adopt_callbacks(given, {level, profiled}, store));
   return options;
 }
 

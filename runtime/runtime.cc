@@ -69,6 +69,9 @@ Result<const LoadedKernel*> RuntimeCore::prepare_in(const Driver& driver,
 }
 
 Status RuntimeCore::admit(const NormSpec& canonical, const Target& target) {
+  // In a forked child the lock may be held by a thread that is not there; a child that only
+  // compiles does without the cap.
+  if (getpid() != process_) return {};
   const std::lock_guard lock(mutex_);
   const std::pair<uint64_t, int> key{pack_word(to_c(canonical), 0),
                                      target.ptx ? -target.sm : target.sm};
@@ -100,6 +103,7 @@ Result<std::unique_ptr<LoadedKernel>> RuntimeCore::load(const Driver& driver,
 // An image from a layer that the driver refuses is intact: it stays, and another is compiled.
 Result<Module> RuntimeCore::load_image(const Driver& driver, const DeviceContext& where,
                                        ServedImage& image) {
+  const TraceRange range(store_.options().trace, "load", image.id.spec);
   const CurrentContext current(driver, where.context);
   RMSJIT_RETURN_IF_ERROR(current.status());
   const auto load = [&] {

@@ -57,7 +57,8 @@ TEST_F(OptionsTest, EachVariableIsRead) {
   variables = {{"RMSJIT_CACHE_DIR", "/c"},        {"RMSJIT_CACHE_MAX_BYTES", "3M"},
                {"RMSJIT_BUNDLE_PATH", "/a::/b:"}, {"RMSJIT_JIT", "off"},
                {"RMSJIT_COMPILE", "inprocess"},   {"RMSJIT_NVRTC", "/n"},
-               {"RMSJIT_WORKER", "/w"},           {"RMSJIT_LOG", "info"}};
+               {"RMSJIT_WORKER", "/w"},           {"RMSJIT_LOG", "info"},
+               {"RMSJIT_JOURNAL", "/j"}};
   const RuntimeOptions options = resolved();
   EXPECT_EQ(options.store.cache_dir, "/c");
   EXPECT_EQ(options.store.cache_max_bytes, 3 << 20);
@@ -67,6 +68,7 @@ TEST_F(OptionsTest, EachVariableIsRead) {
   EXPECT_EQ(options.compiler.nvrtc, "/n");
   EXPECT_EQ(options.compiler.worker, "/w");
   EXPECT_TRUE(options.store.log);
+  EXPECT_EQ(options.store.journal, "/j");
 }
 
 TEST_F(OptionsTest, OptionsWinOverVariables) {
@@ -186,6 +188,43 @@ TEST_F(OptionsTest, CallbacksReceiveWhatTheCallerRegistered) {
   options.store.on_compile(*KernelId::make(spec, {90, false}), "why", 2.5);
   EXPECT_EQ(seen.text, "hidden=64,x=bf16|sm_90|why");
   EXPECT_EQ(seen.ms, 2.5);
+}
+
+TEST_F(OptionsTest, StorageNeedsBothFunctions) {
+  rmsjit_storage storage{};
+  given_.storage = &storage;
+  expect_refused("storage.struct_size=0 is not a size");
+  storage.struct_size = sizeof storage;
+  expect_refused("storage.get is null");
+  storage.get = [](void*, const char* key, rmsjit_storage_sink give, void* sink) {
+    if (std::string(key) == "held") give(sink, "a\0b", 3);
+  };
+  expect_refused("storage.put is null");
+  storage.put = [](void* user, const char*, const void*, size_t size) {
+    *static_cast<size_t*>(user) = size;
+    return size == 5 ? 0 : 28;
+  };
+  size_t size = 0;
+  storage.user = &size;
+  const RuntimeOptions options = resolved();
+  EXPECT_EQ(options.store.storage.get("held"), std::string("a\0b", 3));
+  EXPECT_EQ(options.store.storage.get("other"), std::nullopt);
+  EXPECT_TRUE(options.store.storage.put("key", "12345"));
+  EXPECT_EQ(size, 5u);
+  EXPECT_FALSE(options.store.storage.put("key", "1234"));
+}
+
+TEST_F(OptionsTest, TheTraceCallbackGetsPhaseNameAndSpec) {
+  std::string seen;
+  given_.trace_user = &seen;
+  given_.trace = [](void* user, int32_t phase, const char* what, const char* text) {
+    *static_cast<std::string*>(user) += std::to_string(phase) + what + " " + text + ";";
+  };
+  const RuntimeOptions options = resolved();
+  NormSpec spec;
+  spec.hidden = 64;
+  { const TraceRange range(options.store.trace, "load", spec); }
+  EXPECT_EQ(seen, "0load hidden=64,x=bf16;1load hidden=64,x=bf16;");
 }
 
 TEST_F(OptionsTest, TheLogOfTheVariableGoesToStderrFromItsLevelOn) {

@@ -7,13 +7,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "rmsjit/options.h"
 #include "rmsjit/rmsjit_c.h"
 #include "rmsjit/spec.h"
 #include "rmsjit/spec_c.h"
@@ -31,49 +31,11 @@ struct RmsNormArgs : rmsjit_args {
 using Stats = rmsjit_stats;
 using KernelInfo = rmsjit_kernel_info;
 
-// What a runtime may be told; a field at its default takes the RMSJIT_* variable, then the
-// documented default.
-struct Options {
-  enum class CacheDir { kDefault, kNone, kGiven };
-  CacheDir cache = CacheDir::kDefault;  // kNone: nothing on disk; kGiven: cache_dir
-  std::string cache_dir;
-  std::string bundle_path;  // directories separated by ':', searched in order
-  std::string nvrtc;        // path of libnvrtc
-  std::string worker;       // path of the compile worker
-  int32_t jit = RMSJIT_JIT_DEFAULT;
-  int32_t compile = RMSJIT_COMPILE_DEFAULT;
-  int64_t cache_max_bytes = 0;     // 256 MiB
-  int32_t max_keys = 0;            // 4096
-  int32_t compile_jobs = 0;        // min(8, cores)
-  int32_t lock_wait_ms = 0;        // 20000
-  int32_t compile_timeout_ms = 0;  // 120000
-  // Both are called from whichever thread does the work and must not call back into the library.
-  std::function<void(int32_t level, const char* message)> log;
-  std::function<void(const char* spec_text, const char* target, const char* reason,
-                     double compile_ms)>
-      on_compile;
-};
-
 namespace cxx_detail {
 
 inline Status to_status(rmsjit_status code, const rmsjit_error& error) {
   if (code == RMSJIT_OK) return {};
   return Status(static_cast<StatusCode>(code), error.message);
-}
-
-// The callbacks at an address that stays while the runtime lives.
-struct Callbacks {
-  decltype(Options::log) log;
-  decltype(Options::on_compile) on_compile;
-};
-
-inline void call_log(void* user, int32_t level, const char* message) {
-  static_cast<Callbacks*>(user)->log(level, message);
-}
-
-inline void call_on_compile(void* user, const char* spec_text, const char* target,
-                            const char* reason, double compile_ms) {
-  static_cast<Callbacks*>(user)->on_compile(spec_text, target, reason, compile_ms);
 }
 
 }  // namespace cxx_detail
@@ -117,26 +79,8 @@ class Runtime {
  public:
   // Touches neither disk nor driver. Errors: kInvalidArgument (an option or RMSJIT_* variable).
   static Result<Runtime> create(const Options& options = {}) {
-    auto callbacks = std::make_unique<cxx_detail::Callbacks>(
-        cxx_detail::Callbacks{options.log, options.on_compile});
-    const auto text = [](const std::string& s) { return s.empty() ? nullptr : s.c_str(); };
-    rmsjit_options c{};
-    c.struct_size = sizeof c;
-    if (options.cache == Options::CacheDir::kNone) c.cache_dir = "";
-    if (options.cache == Options::CacheDir::kGiven) c.cache_dir = options.cache_dir.c_str();
-    c.bundle_path = text(options.bundle_path);
-    c.nvrtc = text(options.nvrtc);
-    c.worker = text(options.worker);
-    c.jit = options.jit;
-    c.compile = options.compile;
-    c.cache_max_bytes = options.cache_max_bytes;
-    c.max_keys = options.max_keys;
-    c.compile_jobs = options.compile_jobs;
-    c.lock_wait_ms = options.lock_wait_ms;
-    c.compile_timeout_ms = options.compile_timeout_ms;
-    if (options.log) c.log = cxx_detail::call_log;
-    if (options.on_compile) c.on_compile = cxx_detail::call_on_compile;
-    c.log_user = c.on_compile_user = callbacks.get();
+    auto callbacks = std::make_unique<cxx_detail::Callbacks>(cxx_detail::callbacks_of(options));
+    const rmsjit_options c = cxx_detail::to_c(options, callbacks.get());
     rmsjit_error error;
     rmsjit_runtime* handle = nullptr;
     const rmsjit_status code = rmsjit_runtime_create(&c, &handle, &error);

@@ -112,6 +112,26 @@ typedef void (*rmsjit_log_callback)(void* user, int32_t level, const char* messa
 typedef void (*rmsjit_compile_callback)(void* user, const char* spec_text, const char* target,
                                         const char* reason, double compile_ms);
 
+/* Begin and end of something slow: what is "compile", "read" (bundles and disk), "wait" (for
+ * another thread's or process's compile) or "load" (into a context). Ranges of one thread are
+ * nested. */
+enum { RMSJIT_TRACE_BEGIN = 0, RMSJIT_TRACE_END = 1 };
+typedef void (*rmsjit_trace_callback)(void* user, int32_t phase, const char* what,
+                                      const char* spec_text);
+
+/* Persistence of the host's own: asked after bundles and cache_dir, given every compiled entry.
+ * Keys are 64 hex digits; values are checked entry by entry, so a store that loses or damages them
+ * costs a compile and nothing else. Called from whichever thread does the work. */
+typedef void (*rmsjit_storage_sink)(void* sink, const void* bytes, size_t size);
+typedef struct rmsjit_storage {
+  size_t struct_size;
+  void* user;
+  /* Calls give(sink, bytes, size) at most once, before it returns, if the key is held. */
+  void (*get)(void* user, const char* key, rmsjit_storage_sink give, void* sink);
+  /* 0: kept; anything else: not kept (logged once and counted as a write failure). */
+  int32_t (*put)(void* user, const char* key, const void* bytes, size_t size);
+} rmsjit_storage;
+
 /* Zero or NULL: the RMSJIT_* environment variable, then the documented default. */
 typedef struct rmsjit_options {
   size_t struct_size;
@@ -130,6 +150,10 @@ typedef struct rmsjit_options {
   void* log_user;
   rmsjit_compile_callback on_compile;
   void* on_compile_user;
+  rmsjit_trace_callback trace; /* when NULL, NVTX ranges if a profiler is attached */
+  void* trace_user;
+  const rmsjit_storage* storage; /* copied; its user outlives the runtime */
+  const char* journal; /* RMSJIT_JOURNAL: a file that receives the spec text of each missed key */
 } rmsjit_options;
 
 typedef struct rmsjit_stats {
@@ -253,8 +277,8 @@ RMSJIT_API rmsjit_status rmsjit_launch(rmsjit_runtime* runtime, const rmsjit_spe
 /* --- models -------------------------------------------------------------------------------- */
 /* Derives the key set of a Hugging Face config.json (its text, not its path) under an engine
  * profile ("rmsjit", "flashinfer", "vllm_cuda", ...; NULL: "rmsjit"). tensor_parallel divides
- * sharded widths; 0 means 1. *json receives the text that `rmsnorm-aot keys --json` prints; free it with
- * rmsjit_free. Errors: INVALID_ARGUMENT, NOT_FOUND (unknown family or profile). */
+ * sharded widths; 0 means 1. *json receives the text that `rmsnorm-aot keys --json` prints; free it
+ * with rmsjit_free. Errors: INVALID_ARGUMENT, NOT_FOUND (unknown family or profile). */
 RMSJIT_API rmsjit_status rmsjit_keys_for_model(const char* config_json, const char* like,
                                                int32_t tensor_parallel, char** json,
                                                rmsjit_error* error);
