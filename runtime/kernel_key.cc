@@ -14,10 +14,18 @@ namespace {
 
 constexpr int kKeySchema = 1;
 
-std::string hash_templates() {
+// Trivially destructible: keys may still be asked for while other threads outlive main, and an
+// unloaded library leaves no memory behind.
+struct HexDigest {
+  char digits[64];
+};
+
+HexDigest hash_templates() {
   CacheKey files;
   for (const EmbeddedFile& file : embedded_templates()) files.add(file.name, file.text);
-  return files.digest().hex();
+  HexDigest digest;
+  files.digest().hex().copy(digest.digits, sizeof digest.digits);
+  return digest;
 }
 
 }  // namespace
@@ -42,10 +50,9 @@ CacheKey KernelId::cache_key(int cuda_major) const {
   return key;
 }
 
-const std::string& template_digest() {
-  // Never destroyed: keys may still be asked for while other threads outlive main.
-  static const std::string& digest = *new std::string(hash_templates());
-  return digest;
+std::string_view template_digest() {
+  static const HexDigest kDigest = hash_templates();
+  return {kDigest.digits, sizeof kDigest.digits};
 }
 
 }  // namespace rmsjit

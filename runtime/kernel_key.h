@@ -5,6 +5,7 @@
 #define RMSJIT_KERNEL_KEY_H_
 
 #include <string>
+#include <string_view>
 
 #include "cache/cache_key.h"
 #include "rmsjit/spec.h"
@@ -28,7 +29,7 @@ struct KernelId {
 };
 
 // SHA-256 over every embedded file of the template, 64 hex digits.
-const std::string& template_digest();
+std::string_view template_digest();
 
 // The canonical options, which the key holds whatever an older NVRTC leaves out.
 std::string canonical_options(const Target& target);

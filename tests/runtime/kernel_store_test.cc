@@ -129,7 +129,8 @@ TEST_F(KernelStoreTest, JitOffSaysThatTheBundleIsForAnotherTemplate) {
   ASSERT_EQ(miss.code(), StatusCode::kJitDisabled);
   EXPECT_TRUE(contains(miss.message(), "is for template aaaaaaaaaaaa (rmsjit 0.0.9)"))
       << miss.message();
-  EXPECT_TRUE(contains(miss.message(), "this library has " + template_digest().substr(0, 12) +
+  EXPECT_TRUE(contains(miss.message(), "this library has " +
+                                           std::string(template_digest().substr(0, 12)) +
                                            " (rmsjit " RMSJIT_VERSION ")"));
 }
 

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+# cmake -DFILES=a,b -DREADELF=readelf -P check_versions.cmake: what Debian 12 links runs on systems
+# with glibc 2.34 and no, or an older, libstdc++.
+string(REPLACE "," ";" FILES "${FILES}")
+execute_process(COMMAND getconf GNU_LIBC_VERSION OUTPUT_VARIABLE libc)
+string(REGEX MATCH "[0-9]+\\.[0-9]+" libc "${libc}")
+foreach(file IN LISTS FILES)
+  execute_process(COMMAND ${READELF} -d -V -W ${file} OUTPUT_VARIABLE text RESULT_VARIABLE code)
+  string(REGEX REPLACE "[][;]" "" text "${text}")  # an open bracket would keep a list together
+  string(REGEX MATCHALL "Shared library: [^\n]+" needed "${text}")
+  string(REGEX MATCHALL "Name: [A-Z]+_[0-9.]+" versions "${text}")
+  if(NOT code EQUAL 0 OR needed STREQUAL "" OR versions STREQUAL "")
+    message(FATAL_ERROR "nothing understood of ${file}: ${text}")
+  endif()
+  foreach(line IN LISTS needed)
+    if(NOT line MATCHES ": (libm|libc|libdl|libpthread|libgcc_s|ld-linux[^.]*)\\.so")
+      message(FATAL_ERROR "${file} has ${line}")
+    endif()
+  endforeach()
+  foreach(line IN LISTS versions)
+    if(line MATCHES "(GLIBCXX|CXXABI)_")
+      message(FATAL_ERROR "${file} needs ${line}, of a C++ library that a host may not have")
+    endif()
+    # Newer systems than Debian 12 write newer versions into whatever they link.
+    string(REGEX MATCH "GLIBC_([0-9.]+)" glibc "${line}")
+    if(glibc AND libc VERSION_LESS_EQUAL 2.36 AND CMAKE_MATCH_1 VERSION_GREATER 2.34)
+      message(FATAL_ERROR "${file} needs ${glibc}; systems with 2.34 are served")
+    endif()
+  endforeach()
+endforeach()
