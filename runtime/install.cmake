@@ -19,3 +19,15 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/rmsjitConfig.cmake
 
 configure_file(${CMAKE_CURRENT_LIST_DIR}/rmsjit.pc.in ${CMAKE_CURRENT_BINARY_DIR}/rmsjit.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/rmsjit.pc DESTINATION lib/pkgconfig)
+
+if(PROJECT_IS_TOP_LEVEL)
+  set(CPACK_GENERATOR TGZ DEB)
+  set(CPACK_PACKAGE_CONTACT "rmsjit maintainers <maintainers@users.noreply.example>")
+  set(CPACK_STRIP_FILES ON)
+  set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
+  set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+  set(CPACK_DEBIAN_PACKAGE_SECTION libs)
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+  set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)  # and has ldconfig run
+  include(CPack)
+endif()
