@@ -2,6 +2,7 @@
 // A libnvrtc of a few lines, opened at run time like the real one. It "compiles" to PTX whose
 // comments tell about the process it ran in, after doing what the source's header spec.cuh says,
 // one command a line, so that tests can make a compile crash, hang or meddle at once.
+// RMSJIT_FAKE_NVRTC_MEDDLES makes each compile meddle.
 #include <dirent.h>
 #include <locale.h>
 #include <nvrtc.h>
@@ -138,6 +139,7 @@ FAKE nvrtcResult nvrtcDestroyProgram(nvrtcProgram* program) {
 }
 FAKE nvrtcResult nvrtcCompileProgram(nvrtcProgram program, int count, const char* const* options) {
   for (int i = 0; i < count; ++i) program->options += std::string(options[i]) + " ";
+  if (getenv("RMSJIT_FAKE_NVRTC_MEDDLES") != nullptr) meddle();
   std::istringstream in(program->commands);
   for (std::string line; std::getline(in, line);) obey(line, program);
   if (!program->log.empty()) return NVRTC_ERROR_COMPILATION;
