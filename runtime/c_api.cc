@@ -164,6 +164,14 @@ rmsjit_status rmsjit_prepare(rmsjit_runtime* runtime, const rmsjit_spec* spec, i
   return finish(prepare(runtime, spec, device, kernel), error);
 }
 
+const rmsjit_kernel* rmsjit_find(const rmsjit_runtime* runtime, const rmsjit_spec* given,
+                                 int32_t device) {
+  rmsjit_spec copy;
+  const rmsjit_spec* spec = nullptr;
+  if (runtime == nullptr || !rmsjit::adopt(given, "spec", copy, spec).ok()) return nullptr;
+  return to_handle(runtime->core.find(*spec, device));
+}
+
 rmsjit_status rmsjit_prepare_many(rmsjit_runtime* runtime, const rmsjit_spec* specs, size_t count,
                                   int32_t device, const rmsjit_prepare_options* options,
                                   const rmsjit_kernel** kernels, rmsjit_error* errors,

@@ -50,6 +50,13 @@ Status keys_for_model(const char* config_json, const char* like, int32_t tensor_
   return {};
 }
 
+Status apply_profile(const char* like, const char* role, rmsjit_spec* spec) {
+  RMSJIT_ASSIGN_OR_RETURN(NormSpec filled, read_spec(spec));
+  RMSJIT_RETURN_IF_ERROR(
+      rmsjit::apply_profile(like == nullptr ? "" : like, role == nullptr ? "" : role, filled));
+  return rmsjit::give_back(rmsjit::to_c(filled), "spec", spec);
+}
+
 }  // namespace
 
 rmsjit_status rmsjit_spec_parse(const char* text, rmsjit_spec* spec, rmsjit_error* error) {
@@ -64,6 +71,11 @@ rmsjit_status rmsjit_spec_text(const rmsjit_spec* spec, char* text, size_t capac
 rmsjit_status rmsjit_keys_for_model(const char* config_json, const char* like,
                                     int32_t tensor_parallel, char** json, rmsjit_error* error) {
   return finish(keys_for_model(config_json, like, tensor_parallel, json), error);
+}
+
+rmsjit_status rmsjit_apply_profile(const char* like, const char* role, rmsjit_spec* spec,
+                                   rmsjit_error* error) {
+  return finish(apply_profile(like, role, spec), error);
 }
 
 void rmsjit_free(void* memory) { free(memory); }

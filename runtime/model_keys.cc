@@ -34,7 +34,7 @@ Status set_fields(NormSpec& spec, const json& fields) {
 }
 
 // From the general to the particular: all, add, one_plus, then the role's own fields.
-Status apply_profile(const json& profile, const std::string& role, NormSpec& spec) {
+Status apply(const json& profile, const std::string& role, NormSpec& spec) {
   RMSJIT_RETURN_IF_ERROR(set_fields(spec, profile.value("all", json::object())));
   if (spec.has_residual()) {
     RMSJIT_RETURN_IF_ERROR(set_fields(spec, profile.value("add", json::object())));
@@ -49,7 +49,7 @@ Status apply_profile(const json& profile, const std::string& role, NormSpec& spe
 Result<NormSpec> finish_spec(const ModelNorm& norm, const json& profile,
                              const std::vector<SpecOverride>& overrides) {
   NormSpec spec = norm.spec;
-  RMSJIT_RETURN_IF_ERROR(apply_profile(profile, norm.role, spec));
+  RMSJIT_RETURN_IF_ERROR(apply(profile, norm.role, spec));
   for (const auto& [name, value] : overrides) {
     if (name == "hidden") return model_errors::hidden_override();
     RMSJIT_RETURN_IF_ERROR(set_spec_field(spec, name, value));
@@ -98,6 +98,11 @@ Result<ModelKeys> keys_for_model(std::string_view config_json, const std::string
     keys.keys.push_back(std::move(m.key));
   }
   return keys;
+}
+
+Status apply_profile(const std::string& like, const std::string& role, NormSpec& spec) {
+  RMSJIT_ASSIGN_OR_RETURN(const json profile, find_profile(like));
+  return apply(profile, role, spec);
 }
 
 std::string model_keys_json(const ModelKeys& keys) {

@@ -39,6 +39,10 @@ Result<ModelKeys> keys_for_model(std::string_view config_json, const std::string
                                  int tensor_parallel,
                                  const std::vector<SpecOverride>& overrides = {});
 
+// Sets what profile `like` (empty: "rmsjit") says for a norm of this role, residual and weight
+// form. Errors: kNotFound.
+Status apply_profile(const std::string& like, const std::string& role, NormSpec& spec);
+
 // {"schema_version":1,"model":...,"keys":[{"roles","layers","spec","spec_text"}]}, one line.
 std::string model_keys_json(const ModelKeys& keys);
 

@@ -65,6 +65,11 @@ class RuntimeCore {
     return status;
   }
 
+  // rmsjit_find.
+  const LoadedKernel* find(const rmsjit_spec& spec, int device) const {
+    return table_.find(pack_word(spec, device));
+  }
+
   void seal() { sealed_.store(true, std::memory_order_relaxed); }
   void forget_device(int device);
   void stats(rmsjit_stats& stats) const;

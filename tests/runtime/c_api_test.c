@@ -192,6 +192,21 @@ static void models(void) {
   rmsjit_free(NULL);
 }
 
+static void profiles(void) {
+  rmsjit_error error;
+  rmsjit_spec spec = {sizeof spec};
+  spec.residual = RMSJIT_RESIDUAL_ADD;
+  CHECK(rmsjit_apply_profile("flashinfer", NULL, &spec, &error) == RMSJIT_OK);
+  CHECK(spec.add_round == RMSJIT_ADD_UNROUNDED && spec.pdl == RMSJIT_PDL_AUTO);
+  CHECK(spec.y_placement == RMSJIT_Y_IN_PLACE && spec.hidden == 0);
+  spec.residual = RMSJIT_RESIDUAL_NONE;
+  spec.y_placement = RMSJIT_Y_OUT_OF_PLACE;
+  CHECK(rmsjit_apply_profile("sglang", "query", &spec, &error) == RMSJIT_OK);
+  CHECK(spec.y_placement == RMSJIT_Y_IN_PLACE);
+  CHECK(rmsjit_apply_profile("no such engine", NULL, &spec, &error) == RMSJIT_NOT_FOUND);
+  CHECK(rmsjit_apply_profile(NULL, NULL, NULL, &error) == RMSJIT_INVALID_ARGUMENT);
+}
+
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
   CHECK(strchr(rmsjit_version(), '.') != NULL);
@@ -201,6 +216,7 @@ int main(int argc, char** argv) {
   long_messages_are_cut_and_say_so();
   null_handles();
   models();
+  profiles();
   if (failures == 0) puts("ok");
   return failures == 0 ? 0 : 1;
 }

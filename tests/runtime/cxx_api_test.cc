@@ -75,6 +75,18 @@ TEST_F(CxxApi, LaunchLooksUpPreparesAndHonoursTheSeal) {
   EXPECT_NE(sealed.message().find("hidden=65"), std::string::npos);
 }
 
+TEST_F(CxxApi, FindNamesAPreparedKernelAndNeverPrepares) {
+  Runtime runtime = make();
+  const rmsjit_spec spec = to_c(spec_of("hidden=64"));
+  EXPECT_EQ(rmsjit_find(runtime.handle(), &spec, 0), nullptr);
+  EXPECT_EQ(runtime.stats().loaded_kernels, 0u);
+  const Kernel kernel = *runtime.prepare("hidden=64", 0);
+  EXPECT_EQ(rmsjit_find(runtime.handle(), &spec, 0), kernel.handle());
+  EXPECT_EQ(rmsjit_find(runtime.handle(), &spec, 1), nullptr);
+  EXPECT_EQ(rmsjit_find(nullptr, &spec, 0), nullptr);
+  EXPECT_EQ(rmsjit_find(runtime.handle(), nullptr, 0), nullptr);
+}
+
 TEST_F(CxxApi, PrepareManyReturnsTheFirstFailureAfterTryingAll) {
   Runtime runtime = make();
   EXPECT_TRUE(runtime.prepare_many({spec_of("hidden=64"), spec_of("hidden=65")}, 0).ok());

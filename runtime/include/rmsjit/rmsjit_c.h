@@ -194,6 +194,11 @@ RMSJIT_API rmsjit_status rmsjit_stats_get(const rmsjit_runtime* runtime, rmsjit_
 RMSJIT_API rmsjit_status rmsjit_prepare(rmsjit_runtime* runtime, const rmsjit_spec* spec,
                                         int32_t device, const rmsjit_kernel** kernel,
                                         rmsjit_error* error);
+/* The kernel that rmsjit_launch would use, or NULL where the key is not prepared in the way the
+ * spec is written. A lock-free look-up that never prepares: bindings ask it whether a launch may
+ * block. */
+RMSJIT_API const rmsjit_kernel* rmsjit_find(const rmsjit_runtime* runtime, const rmsjit_spec* spec,
+                                            int32_t device);
 
 /* Called after each finished item, from one thread at a time. */
 typedef void (*rmsjit_progress_callback)(void* user, size_t done, size_t total);
@@ -283,6 +288,11 @@ RMSJIT_API rmsjit_status rmsjit_keys_for_model(const char* config_json, const ch
                                                int32_t tensor_parallel, char** json,
                                                rmsjit_error* error);
 RMSJIT_API void rmsjit_free(void* memory);
+/* Sets what the engine profile says for this norm: rounding, placement, pdl. Reads spec->residual
+ * and spec->weight_form; role ("query", "key", ...; NULL: none) matters to few profiles.
+ * Errors: INVALID_ARGUMENT, NOT_FOUND (unknown profile). */
+RMSJIT_API rmsjit_status rmsjit_apply_profile(const char* like, const char* role, rmsjit_spec* spec,
+                                              rmsjit_error* error);
 
 /* "0.1.0" */
 RMSJIT_API const char* rmsjit_version(void);
