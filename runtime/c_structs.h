@@ -4,9 +4,7 @@
 #ifndef RMSJIT_C_STRUCTS_H_
 #define RMSJIT_C_STRUCTS_H_
 
-#include <algorithm>
 #include <cstddef>
-#include <cstring>
 
 #include "rmsjit/rmsjit_c.h"
 #include "rmsjit/spec.h"
@@ -31,17 +29,15 @@ inline Status adopt(const T* given, const char* name, T& copy, const T*& adopted
   return adopt_other_version(given, name, sizeof(T), &copy);
 }
 
-// Fills a struct that the caller gave for output, as far as it reaches.
+// Copies a struct of `known` bytes into one of another version, as far as that reaches; what it has
+// beyond is zeroed. Errors: kInvalidArgument.
+Status fill_any_version(const void* filled, const char* name, size_t known, void* out);
+
+// Fills a struct that the caller gave for output.
 template <class T>
 inline Status give_back(const T& filled, const char* name, T* out) {
   if (out == nullptr) return errors::argument_null(name);
-  const size_t size = out->struct_size;
-  if (size < sizeof(size_t)) return errors::struct_size_not_set(name, size, sizeof(T));
-  char* bytes = reinterpret_cast<char*>(out);
-  const size_t known = std::min(size, sizeof(T));
-  std::memcpy(bytes + sizeof(size_t), reinterpret_cast<const char*>(&filled) + sizeof(size_t),
-              known - sizeof(size_t));
-  return {};
+  return fill_any_version(&filled, name, sizeof(T), out);
 }
 
 // A spec of any version; its values are not checked. Errors: kInvalidArgument.

@@ -29,8 +29,8 @@ elseif(KIND STREQUAL "pkgconfig")
   set(programs ${WORK}/consumer_c ${WORK}/consumer_cxx)
 else()
   run(${CMAKE_COMMAND} -S ${here}/subdirectory -B ${WORK}/build -DRMSJIT_SOURCE=${SOURCE}
-      -DCMAKE_BUILD_TYPE=Debug -DRMSJIT_CUDA_INCLUDE_DIR=${CUDA})
-  run(${CMAKE_COMMAND} --build ${WORK}/build --parallel 2)
+      -DCMAKE_BUILD_TYPE=None -DRMSJIT_CUDA_INCLUDE_DIR=${CUDA})  # no flags: the quickest build
+  run(${CMAKE_COMMAND} --build ${WORK}/build --parallel 2 --target consumer_cxx consumer_c)
   set(programs ${WORK}/build/consumer_cxx ${WORK}/build/consumer_c)
 endif()
 foreach(program IN LISTS programs)

@@ -144,6 +144,40 @@ TEST_F(CxxApi, ArgumentsOfAnotherVersionAreReadByTheirSize) {
   EXPECT_EQ(launch(), RMSJIT_INVALID_ARGUMENT);
 }
 
+TEST_F(CxxApi, InfoOfAnotherVersionIsFilledAsFarAsItReaches) {
+  Runtime runtime = make();
+  const Kernel kernel = *runtime.prepare("hidden=64", 0);
+  struct {
+    rmsjit_kernel_info info;
+    char newer[16];
+  } large;
+  std::memset(&large, 0x55, sizeof large);
+  large.info.struct_size = offsetof(rmsjit_kernel_info, origin);
+  EXPECT_EQ(rmsjit_kernel_info_get(kernel.handle(), &large.info, nullptr), RMSJIT_OK);
+  EXPECT_STREQ(large.info.target, "sm_90");
+  EXPECT_EQ(large.info.registers, 0x55555555);
+  large.info.struct_size = sizeof large;
+  EXPECT_EQ(rmsjit_kernel_info_get(kernel.handle(), &large.info, nullptr), RMSJIT_OK);
+  EXPECT_EQ(large.info.registers, 32);
+  for (const char byte : large.newer) EXPECT_EQ(byte, 0);
+  large.info.struct_size = 1;
+  EXPECT_EQ(rmsjit_kernel_info_get(kernel.handle(), &large.info, nullptr), RMSJIT_INVALID_ARGUMENT);
+}
+
+TEST_F(CxxApi, SpecsOfAnotherVersionLieAtTheirOwnDistance) {
+  Runtime runtime = make();
+  struct Newer {
+    rmsjit_spec spec;
+    int64_t newer;
+  } specs[2] = {{to_c(spec_of("hidden=64")), 0}, {to_c(spec_of("hidden=65")), 0}};
+  for (Newer& item : specs) item.spec.struct_size = sizeof item;
+  const rmsjit_kernel* kernels[2] = {};
+  EXPECT_EQ(rmsjit_prepare_many(runtime.handle(), &specs[0].spec, 2, 0, nullptr, kernels, nullptr,
+                                nullptr),
+            RMSJIT_OK);
+  EXPECT_STREQ(Kernel(kernels[1]).info().spec_text, "hidden=65,x=bf16");
+}
+
 TEST_F(CxxApi, PrepareManyFillsEachItemsKernelAndError) {
   Runtime runtime = make();
   const rmsjit_spec specs[] = {to_c(spec_of("hidden=64")), to_c(spec_of("hidden=63"))};

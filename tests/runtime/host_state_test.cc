@@ -99,6 +99,9 @@ void HostState::prepare_and_launch() {
   call("rmsjit_prepare_many", "", RMSJIT_OK, [&] {
     return rmsjit_prepare_many(handle_, &spec, 1, 1, nullptr, nullptr, nullptr, &error_);
   });
+  call("rmsjit_find", "", RMSJIT_OK, [&] {
+    return rmsjit_find(handle_, &spec, 1) == kernel ? RMSJIT_OK : RMSJIT_NOT_FOUND;
+  });
   rmsjit_kernel_info info{.struct_size = sizeof info};
   call("rmsjit_kernel_info_get", "", RMSJIT_OK,
        [&] { return rmsjit_kernel_info_get(kernel, &info, &error_); });
@@ -120,6 +123,8 @@ void HostState::texts() {
   char text[64];
   call("rmsjit_spec_text", "", RMSJIT_OK,
        [&] { return rmsjit_spec_text(&spec, text, sizeof text, nullptr, &error_); });
+  call("rmsjit_apply_profile", "", RMSJIT_OK,
+       [&] { return rmsjit_apply_profile("flashinfer", nullptr, &spec, &error_); });
   char* json = nullptr;
   const char* config = R"({"model_type":"llama","hidden_size":64,"rms_norm_eps":1e-6})";
   call("rmsjit_keys_for_model", "", RMSJIT_OK,

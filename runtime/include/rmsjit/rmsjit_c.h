@@ -6,7 +6,8 @@
  *     filled on failure and left alone on success.
  *  2. Structs that the caller fills begin with struct_size = sizeof(struct); zero is each other
  *     field's default. A smaller struct reads defaults for its tail; a larger one is accepted only
- *     if its tail is zero (RMSJIT_INVALID_ARGUMENT otherwise).
+ *     if its tail is zero (RMSJIT_INVALID_ARGUMENT otherwise). Structs that the library fills are
+ *     filled as far as they reach; the tail of a larger one is zeroed.
  *  3. Streams (CUstream) and contexts (CUcontext) are void*; device is a CUDA ordinal. No CUDA
  *     header is needed.
  *  4. Strings are UTF-8 and owned by the caller; they are copied before a call returns.
