@@ -47,12 +47,7 @@ Status create(const rmsjit_options* given, rmsjit_runtime** runtime) {
   const auto variables = [](const char* name) -> const char* { return secure_getenv(name); };
   RMSJIT_ASSIGN_OR_RETURN(rmsjit::RuntimeOptions resolved,
                           rmsjit::resolve_options(*options, variables));
-  std::unique_ptr<rmsjit::Compiler> compiler;
-  if (resolved.store.jit != rmsjit::JitMode::kOff) {
-    compiler = resolved.compile_in == rmsjit::CompileIn::kInProcess
-                   ? rmsjit::make_inprocess_compiler(resolved.compiler)
-                   : rmsjit::make_worker_compiler(resolved.compiler);
-  }
+  std::unique_ptr<rmsjit::Compiler> compiler = make_compiler(resolved);
   *runtime = new rmsjit_runtime{{std::move(resolved), std::move(compiler)}};
   return {};
 }

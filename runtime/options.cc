@@ -160,4 +160,10 @@ Result<RuntimeOptions> resolve_options(const rmsjit_options& given, Variables va
   return options;
 }
 
+std::unique_ptr<Compiler> make_compiler(const RuntimeOptions& options) {
+  if (options.store.jit == JitMode::kOff) return nullptr;
+  return options.compile_in == CompileIn::kInProcess ? make_inprocess_compiler(options.compiler)
+                                                     : make_worker_compiler(options.compiler);
+}
+
 }  // namespace rmsjit

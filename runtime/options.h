@@ -4,6 +4,7 @@
 #ifndef RMSJIT_OPTIONS_H_
 #define RMSJIT_OPTIONS_H_
 
+#include <memory>
 #include <string>
 
 #include "rmsjit/rmsjit_c.h"
@@ -30,6 +31,9 @@ using Variables = const char* (*)(const char* name);
 // Errors: kInvalidArgument naming the option or variable, its value and what is allowed;
 // kUnsupported for a variable that asks for a guarantee which this version does not give.
 Result<RuntimeOptions> resolve_options(const rmsjit_options& given, Variables variables);
+
+// The compiler that the options ask for; null where compiling is off.
+std::unique_ptr<Compiler> make_compiler(const RuntimeOptions& options);
 
 // $XDG_CACHE_HOME/rmsjit, else $HOME/.cache/rmsjit; empty (memory only) where neither is absolute,
 // or HOME is "/".

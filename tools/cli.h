@@ -25,6 +25,7 @@ void add_list(CLI::App& root, int& exit_code);
 void add_prune(CLI::App& root, int& exit_code);
 void add_show(CLI::App& root, int& exit_code);
 void add_verify(CLI::App& root, int& exit_code);
+void add_warm(CLI::App& root, int& exit_code);
 
 }  // namespace rmsjit::cli
 
