@@ -36,8 +36,13 @@ else
   failed=1
 fi
 if [ -d "$build/../demo-bundle" ]; then
-  step demo "$build/bin/rmsjit-demo" --bundle "$build/../demo-bundle" \
-    --model "$here/models/configs/llama-3.1-8b.json" --model "$here/models/configs/deepseek-v3.json"
+  models=(--model "$here/models/configs/llama-3.1-8b.json" --model "$here/models/configs/deepseek-v3.json")
+  step demo "$build/bin/rmsjit-demo" --bundle "$build/../demo-bundle" "${models[@]}"
   cat "$out/demo.log"
+  step warm "$build/bin/rmsnorm-aot" warm --check --bundle "$build/../demo-bundle" "${models[@]}"
+  cat "$out/warm.log"
+  step decoder_loop env RMSJIT_JIT=off RMSJIT_BUNDLE_PATH="$build/../demo-bundle" \
+    "$build/bin/rmsjit-decoder-loop"
+  cat "$out/decoder_loop.log"
 fi
 exit $failed
