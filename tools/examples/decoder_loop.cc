@@ -99,8 +99,6 @@ class Engine {
     return runtime_.launch(need(rmsjit::parse_spec("hidden=4096,x=bf16,y=f32")), cuda_.device(),
                            args, stream);
   }
-  // Kernels are unloaded while their context is there.
-  void stop() { runtime_.close(); }
 
  private:
   rmsjit::RmsNormArgs first_norm() const {
@@ -147,6 +145,36 @@ double rms(const std::vector<uint16_t>& rows) {
   return std::sqrt(sum / static_cast<double>(rows.size()));
 }
 
+// Runs the loop both ways and prints what it saw; whether all of it was as promised. The graph goes
+// before the engine, whose kernels it uses.
+bool decode(const Cuda& cuda, const rmsjit::bench::Stream& stream, Engine& engine) {
+  const rmsjit::Stats started = engine.stats();
+  const rmsjit::bench::Graph graph(cuda, stream, [&](CUstream s) { engine.step(s); });
+  graph.launch();  // its first launch takes memory of the driver's own
+  engine.step(stream.get());
+  stream.synchronize();
+  const std::vector<uint16_t> eager = engine.output();
+  const size_t free_before = free_bytes(cuda);
+  const Clock::time_point begin = Clock::now();
+  for (int i = 0; i < kSteps; ++i) engine.step(stream.get());
+  stream.synchronize();
+  const double eager_us = ms_since(begin) * 1000 / kSteps;
+  std::vector<double> graph_us;
+  for (int i = 0; i < kSteps; ++i) graph_us.push_back(graph.time_us());
+  const bool equal = engine.output() == eager;
+  const auto taken = static_cast<long long>(free_before) - static_cast<long long>(free_bytes(cuda));
+  const auto compiles = static_cast<int>(engine.stats().compiles - started.compiles);
+  std::printf(
+      "%d norms a step: %.1f us eager, %.1f us as a graph; replays %s the eager bits, "
+      "rms %.4f; since start %lld bytes of device memory taken, %d compiles\n",
+      int(2 * kLayers + 1), eager_us, rmsjit::bench::median(graph_us),
+      equal ? "equal" : "DIFFER FROM", rms(eager), taken, compiles);
+  const rmsjit::Status forgotten = engine.forgotten(stream.get());
+  std::printf("a key that start() forgot: %s\n", forgotten.message().c_str());
+  return equal && std::abs(rms(eager) - 1) < 0.01 && taken == 0 && compiles == 0 &&
+         forgotten.code() == rmsjit::StatusCode::kNotPrepared;
+}
+
 int run() {
   const std::string why = Cuda::why_unavailable();
   if (!why.empty()) {
@@ -156,44 +184,16 @@ int run() {
   const Cuda cuda;
   const rmsjit::bench::Stream stream(cuda);
   Engine engine(cuda);
-  Clock::time_point begin = Clock::now();
+  const Clock::time_point begin = Clock::now();
   engine.start();
-  const rmsjit::Stats started = engine.stats();
+  const rmsjit::Stats stats = engine.stats();
   std::printf(
       "%s, %d layers of %d, %d tokens: 2 kernels ready in %.1f ms (%d from bundles, %d from "
       "the disk, %d compiled)\n",
       cuda.name().c_str(), int(kLayers), int(kHidden), int(kTokens), ms_since(begin),
-      int(started.bundle_hits), int(started.disk_hits), int(started.compiles));
-
-  const rmsjit::bench::Graph graph(cuda, stream, [&](CUstream s) { engine.step(s); });
-  graph.launch();  // its first launch takes memory of the driver's own
-  engine.step(stream.get());
-  stream.synchronize();
-  const std::vector<uint16_t> eager = engine.output();
-  const size_t free_before = free_bytes(cuda);
-  begin = Clock::now();
-  for (int i = 0; i < kSteps; ++i) engine.step(stream.get());
-  stream.synchronize();
-  const double eager_us = ms_since(begin) * 1000 / kSteps;
-  std::vector<double> graph_us;
-  for (int i = 0; i < kSteps; ++i) graph_us.push_back(graph.time_us());
-  const std::vector<uint16_t> replayed = engine.output();
-  const rmsjit::Stats ended = engine.stats();
-  const rmsjit::Status forgotten = engine.forgotten(stream.get());
-  const bool right = replayed == eager && std::abs(rms(eager) - 1) < 0.01 &&
-                     free_bytes(cuda) == free_before && ended.compiles == started.compiles &&
-                     ended.loaded_kernels == 2 &&
-                     forgotten.code() == rmsjit::StatusCode::kNotPrepared;
-  std::printf(
-      "%d norms a step: %.1f us eager, %.1f us as a graph; replays %s the eager bits, rms %.4f; "
-      "since start %lld bytes of device memory taken, %d compiles\n",
-      int(2 * kLayers + 1), eager_us, rmsjit::bench::median(graph_us),
-      replayed == eager ? "equal" : "DIFFER FROM", rms(eager),
-      static_cast<long long>(free_before) - static_cast<long long>(free_bytes(cuda)),
-      int(ended.compiles - started.compiles));
-  std::printf("a key that start() forgot: %s\n%s\n", forgotten.message().c_str(),
-              right ? "ok" : "WRONG");
-  engine.stop();
+      int(stats.bundle_hits), int(stats.disk_hits), int(stats.compiles));
+  const bool right = decode(cuda, stream, engine);
+  std::puts(right ? "ok" : "WRONG");
   return right ? 0 : 1;
 }
 
