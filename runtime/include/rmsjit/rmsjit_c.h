@@ -12,7 +12,9 @@
  *     header is needed.
  *  4. Strings are UTF-8 and owned by the caller; they are copied before a call returns.
  *  5. The library never allocates device memory, never copies tensors, never synchronises, never
- *     prints and never exits. Every function is safe to call from any thread unless it says so. */
+ *     prints and never exits. Every function is safe to call from any thread unless it says so.
+ *  6. When every runtime is closed the library may be unloaded; after a compile in this process
+ *     (RMSJIT_COMPILE_INPROCESS) it stays, because NVRTC calls into it. */
 #ifndef RMSJIT_C_H_
 #define RMSJIT_C_H_
 
@@ -161,7 +163,7 @@ typedef struct rmsjit_stats {
   size_t struct_size;
   uint64_t memory_hits; /* prepare found the kernel loaded */
   uint64_t bundle_hits;
-  uint64_t disk_hits;
+  uint64_t disk_hits; /* the host's storage included */
   uint64_t compiles;
   uint64_t compile_failures;
   uint64_t waits; /* waited for another thread or process that compiled the key */
