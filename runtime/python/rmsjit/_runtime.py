@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The runtime of the process: options, preparing, sealing, statistics, keys of a model."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+
+from . import _native
+from ._forms import Like
+from .errors import InvalidArgument
+
+_JIT = {None: 0, "on": 1, "warn": 2, "off": 3}
+_COMPILE = {None: 0, "worker": 1, "inprocess": 2}
+
+
+def _number(name, table, value):
+    if value not in table:
+        allowed = ", ".join(k for k in table if k)
+        raise InvalidArgument(f"{name}={value!r}: {allowed} are allowed")
+    return table[value]
+
+
+def _path(value):
+    return None if value is None else os.fspath(value)
+
+
+def configure(*, cache_dir=None, bundle_path=None, nvrtc=None, worker=None, jit=None, compile=None,
+              cache_max_bytes=0, max_keys=0, compile_jobs=0):
+    """Options of the process's runtime, each over its RMSJIT_* variable. Call it at start-up.
+
+    ``cache_dir=""`` keeps nothing on disk; ``bundle_path`` is one directory, a list of them, or
+    their names joined by ``:``; ``jit``: on, warn, off; ``compile``: worker, inprocess.
+
+    Raises InvalidArgument; also if the runtime is in use already.
+
+    >>> rmsjit.configure(bundle_path="/srv/bundle", jit="off")
+    """
+    if bundle_path is not None and not isinstance(bundle_path, (str, os.PathLike)):
+        bundle_path = ":".join(os.fspath(p) for p in bundle_path)
+    _native.configure(_path(cache_dir), _path(bundle_path), _path(nvrtc), _path(worker),
+                      _number("jit", _JIT, jit), _number("compile", _COMPILE, compile),
+                      cache_max_bytes, max_keys, compile_jobs)
+
+
+def _current_device():
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return torch.cuda.current_device()
+    cupy = sys.modules.get("cupy")
+    return cupy.cuda.Device().id if cupy is not None else 0
+
+
+def _texts(specs):
+    """Spec texts of a text, of keys_for_model()'s answer, or of a list of texts and keys."""
+    if isinstance(specs, str):
+        return [specs]
+    if isinstance(specs, Mapping):
+        return [specs["spec_text"]] if "spec_text" in specs else _texts(specs["keys"])
+    if not isinstance(specs, Iterable):
+        raise InvalidArgument(f"specs={specs!r}: a spec text, keys_for_model()'s answer or a list")
+    return [text for item in specs for text in _texts(item)]
+
+
+def prepare(specs_or_keys, device=None, timeout=None):
+    """Takes kernels from bundles or the disk, or compiles them, and loads them: everything slow,
+    so that the first launch may be inside a CUDA graph capture.
+
+    ``specs_or_keys``: ``"hidden=4096,x=bf16,residual=add"``, a list of such texts, or what
+    keys_for_model() returns. ``device``: its index; None: the current one. ``timeout``: seconds;
+    what has not begun by then raises Timeout. The GIL is released. Returns the facts of each
+    kernel: spec_text, digest, target, origin, registers, ...
+
+    Raises InvalidArgument, Unsupported, JitDisabled, CompileFailed, CompilerUnavailable,
+    WorkerFailed, Timeout, DriverError, DriverUnavailable, TooManyKeys.
+
+    >>> rmsjit.prepare("hidden=4096,x=bf16,residual=add,pdl=auto")
+    """
+    device = _current_device() if device is None else int(device)
+    timeout_ms = 0 if timeout is None else max(1, int(timeout * 1000))
+    return _native.prepare(_texts(specs_or_keys), device, timeout_ms)
+
+
+def precompile(specs_or_keys, target):
+    """Compiles into the cache for a target ("sm_90") without a device or driver.
+
+    >>> rmsjit.precompile("hidden=4096,x=bf16", "sm_90")
+    """
+    for text in _texts(specs_or_keys):
+        _native.precompile(text, target)
+
+
+def seal():
+    """From now on a call whose key is not prepared raises NotPrepared instead of compiling.
+
+    >>> rmsjit.seal()
+    """
+    _native.seal()
+
+
+def stats():
+    """Counters of the process: memory_hits, bundle_hits, disk_hits, compiles, loaded_kernels, ...
+
+    >>> rmsjit.stats()["compiles"]
+    """
+    return _native.stats()
+
+
+def keys_for_model(config_or_path, *, like: Like = "rmsjit", tensor_parallel=1):
+    """Every spec that serving a model needs, as ``rmsnorm-aot keys --json`` prints it.
+
+    ``config_or_path``: a Hugging Face config.json as a path, its text, a dict, or a config object
+    with ``to_json_string``. Raises InvalidArgument, NotFound (family or profile).
+
+    >>> keys = rmsjit.keys_for_model("config.json", like="vllm_cuda")
+    >>> rmsjit.prepare(keys)
+    """
+    config = config_or_path
+    if hasattr(config, "to_json_string"):
+        text = config.to_json_string(use_diff=False)
+    elif isinstance(config, Mapping):
+        text = json.dumps(config)
+    elif isinstance(config, str) and config.lstrip().startswith("{"):
+        text = config
+    else:
+        with open(config, encoding="utf-8") as file:
+            text = file.read()
+    return json.loads(_native.keys_for_model(text, like, tensor_parallel))
+
+
+def spec_text(text):
+    """The canonical text of a spec; raises InvalidArgument if it is wrong.
+
+    >>> rmsjit.spec_text("x=bf16, hidden=4096")
+    """
+    return _native.spec_text(text)

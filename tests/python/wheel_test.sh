@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# wheel_test.sh WORK CUDA_INCLUDE STUB PYTHON: builds the wheel as a user does, installs it with
+# [nvrtc13] into an empty virtual environment, lets rmsnorm-aot build a bundle there, and runs the
+# package's tests against the stub driver. Exit 77: skipped, with the reason.
+set -euo pipefail
+work=$1 cuda_include=$2 stub=$3 python=$4
+root=$(cd "$(dirname "$0")/../.." && pwd)
+mkdir -p "$work"
+
+[ -x "$work/build/bin/pip" ] || "$python" -m venv "$work/build"
+if ! "$work/build/bin/pip" install -q scikit-build-core apache-tvm-ffi ninja; then
+  echo "skipped: the package index is not reachable"
+  exit 77
+fi
+rm -rf "$work/dist" "$work/user" "$work/bundle"
+"$work/build/bin/pip" wheel -q "$root/runtime/python" --no-deps --no-build-isolation \
+  -w "$work/dist" --config-settings=build-dir="$work/cmake" \
+  --config-settings=cmake.define.RMSJIT_CUDA_INCLUDE_DIR="$cuda_include"
+wheel=$(echo "$work"/dist/*.whl)
+
+"$python" -m venv "$work/user"
+"$work/user/bin/pip" install -q "$wheel[nvrtc13]" pytest
+env -i PATH=/usr/bin:/bin "$work/user/bin/rmsnorm-aot" build --spec hidden=4096,x=bf16 \
+  --arch sm_90 --out "$work/bundle"
+env -i PATH=/usr/bin:/bin "$work/user/bin/rmsnorm-aot" verify --bundle "$work/bundle"
+cd "$root/tests/python"
+RMSJIT_CACHE_DIR="" LD_LIBRARY_PATH=$stub "$work/user/bin/python" -m pytest -q -p no:cacheprovider \
+  test_package.py
