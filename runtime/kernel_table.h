@@ -23,9 +23,10 @@ inline uint64_t pack_word(const rmsjit_spec& spec, int32_t device) {
     bad |= static_cast<uint32_t>(value) > largest;
     word = word << bits | static_cast<uint32_t>(value);
   };
-  bad |= static_cast<uint64_t>(spec.hidden - 1) > 0x3ffff;
+  const uint64_t hidden = static_cast<uint64_t>(spec.hidden) - 1;
+  bad |= hidden > 0x3ffff;
   put(device, 0xffff, 16);
-  put(static_cast<int32_t>(spec.hidden - 1), 0x3ffff, 18);
+  put(static_cast<int32_t>(hidden), 0x3ffff, 18);
   put(spec.layout, 1, 1);
   put(spec.x, 3, 2);
   put(spec.weight, 4, 3);

@@ -101,7 +101,10 @@ void WorkerPool::keep() {
   bool first = true;  // the worker that it was started for is added under the same lock
   while (!idle_.empty() || first) {
     first = false;
-    if (!closing_ && !idle_.empty()) keeper_wakes_.wait_until(lock, idle_.front().until);
+    if (!closing_ && !idle_.empty()) {
+      const auto until = idle_.front().until;  // a copy: the list moves while this waits
+      keeper_wakes_.wait_until(lock, until);
+    }
     std::vector<Idle> spent;
     const auto now = std::chrono::steady_clock::now();
     while (!idle_.empty() && (closing_ || idle_.front().until <= now)) {
