@@ -139,7 +139,7 @@ Status DiskCache::put(const Entry& entry) { return publish(entry, false); }
 Status DiskCache::replace(const Entry& entry) { return publish(entry, true); }
 
 Status DiskCache::publish(const Entry& entry, bool over) {
-  if (mode_ == Mode::kReadOnly) return cache_read_only(directory_, "write");
+  RMSJIT_RETURN_IF_ERROR(writable("write"));
   const std::string bytes = encode_entry(entry);
   const Result<Entry> back = decode_entry(bytes);
   if (!back.ok()) return entry_not_storable(back.message());
@@ -165,7 +165,7 @@ KeyLock DiskCache::lock(const Digest& digest, int wait_ms) {
 
 KeyLock DiskCache::lock_at(int64_t offset, int wait_ms) {
   KeyLock lock;
-  if (mode_ == Mode::kReadOnly) return lock;
+  if (mode_ != Mode::kReadWrite) return lock;
   const int v1 = state_->handle(directory_);
   lock.offset_ = offset;
   const bool group = state_->policy.share == Share::kGroup;

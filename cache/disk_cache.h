@@ -10,10 +10,13 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cache/cache_key.h"
 #include "cache/entry_format.h"
+#include "cache/manifest.h"
+#include "cache/signature.h"
 #include "rmsjit/status.h"
 
 namespace rmsjit {
@@ -29,6 +32,7 @@ struct Lookup {
   Kind kind = Kind::kMiss;
   Entry entry;         // kHit only
   std::string reason;  // empty for a plain miss
+  Digest checksum;     // kHit only: the last 32 bytes of its file, which fix all of them
 };
 
 struct EntryListing {
@@ -66,7 +70,12 @@ class KeyLock {
 
 class DiskCache {
  public:
-  enum class Mode { kReadWrite, kReadOnly };
+  enum class Mode {
+    kReadWrite,
+    kReadOnly,
+    kSigned,  // kReadOnly for a caller who holds each hit against a signed manifest, so that it
+              // does not matter who can write here
+  };
   // Who may use what this process writes; the umask narrows it further.
   enum class Share {
     kPrivate,   // 0700 and 0600
@@ -77,7 +86,7 @@ class DiskCache {
   // kReadWrite creates DIR, v1 and CACHEDIR.TAG as needed, and trusts v1 only if it belongs to the
   // effective user (kGroup: or to one of its groups) and nobody else can write it. kReadOnly
   // creates nothing, takes no lock, touches nothing and accepts any owner, but no v1 that everybody
-  // can write on a writable mount.
+  // can write on a writable mount; kSigned accepts that too.
   // Errors: kIo, kNotFound (kReadOnly, no v1), kUntrusted.
   static Result<std::unique_ptr<DiskCache>> open(const std::string& directory, Mode mode,
                                                  Share share = Share::kPrivate);
@@ -95,7 +104,7 @@ class DiskCache {
   Lookup get(const CacheKey& key);
   // Publishes without replacing: the first writer wins, and losing is success. Damage found at the
   // name is replaced. Errors: kIo, kUntrusted; kInvalidArgument for an entry that would not read
-  // back, and for kReadOnly.
+  // back, for kReadOnly and for a signed directory, which put, prune, clear and remove leave alone.
   Status put(const Entry& entry);
   // put() that replaces an intact entry too (build --refresh).
   Status replace(const Entry& entry);
@@ -112,8 +121,28 @@ class DiskCache {
   // Removes one entry. kNotFound if it is not there.
   Status remove(const Digest& digest);
 
+  // v1/MANIFEST and v1/MANIFEST.sig as they are; what they are worth is the caller's question.
+  // Errors: kNotFound (either is missing), kDamaged (no regular file, too long), kIo.
+  struct SignedManifest {
+    std::string manifest, signature;
+  };
+  Result<SignedManifest> read_signature();
+  // The manifest, if one of the `trusted` keys has signed it. Errors: those of read_signature and
+  // check_signature; kDamaged for a manifest that breaks its grammar.
+  Result<Manifest> trusted_manifest(const std::vector<PublicKey>& trusted);
+  // Lists every entry, signs the list and writes both files. Errors: kDamaged naming an entry that
+  // does not verify, kIo, kInvalidArgument (kReadOnly).
+  Result<Manifest> write_signature(const SecretKey& key);
+  // Removes both files; success when there are none.
+  Status remove_signature();
+  // What a manifest says of a look-up that was readable: an empty text, or why this is not what was
+  // signed.
+  static std::string why_not_signed(const Manifest& manifest, const Digest& digest,
+                                    const Lookup& lookup);
+
  private:
   DiskCache();
+  Status writable(std::string_view action);
   Status publish(const Entry& entry, bool over);
   KeyLock lock_at(int64_t offset, int wait_ms);
 

@@ -154,7 +154,7 @@ Result<std::vector<EntryListing>> DiskCache::list(bool verify) {
 }
 
 Result<PruneResult> DiskCache::prune(int64_t max_bytes, int64_t min_age_s, bool dry_run) {
-  if (mode_ == Mode::kReadOnly && !dry_run) return cache_read_only(directory_, "prune");
+  if (!dry_run) RMSJIT_RETURN_IF_ERROR(writable("prune"));
   const int v1 = state_->handle(directory_);
   const DryRun dry = dry_run ? DryRun::kYes : DryRun::kNo;
   PruneResult result;
@@ -186,7 +186,7 @@ Result<PruneResult> DiskCache::prune(int64_t max_bytes, int64_t min_age_s, bool 
 }
 
 Result<PruneResult> DiskCache::clear(bool dry_run) {
-  if (mode_ == Mode::kReadOnly && !dry_run) return cache_read_only(directory_, "clear");
+  if (!dry_run) RMSJIT_RETURN_IF_ERROR(writable("clear"));
   const int v1 = state_->handle(directory_);
   const DryRun dry = dry_run ? DryRun::kYes : DryRun::kNo;
   RMSJIT_ASSIGN_OR_RETURN(Walk walk, walk_entries(v1, directory_, state_->policy));
@@ -200,7 +200,7 @@ Result<PruneResult> DiskCache::clear(bool dry_run) {
 }
 
 Status DiskCache::remove(const Digest& digest) {
-  if (mode_ == Mode::kReadOnly) return cache_read_only(directory_, "remove an entry of");
+  RMSJIT_RETURN_IF_ERROR(writable("remove an entry of"));
   const int v1 = state_->handle(directory_);
   const EntryName name(digest.hex());
   Fd objects, folder;

@@ -65,6 +65,9 @@ void read_entry(const Digest& digest, const Policy& policy, Spot* spot) {
   }
   Result<Entry> entry = decode_entry(bytes);
   if (!entry.ok()) return found(spot, kDamaged, entry.message());
+  Digest& checksum = spot->lookup.checksum;
+  std::copy(bytes.end() - static_cast<std::ptrdiff_t>(checksum.bytes.size()), bytes.end(),
+            checksum.bytes.begin());
   const Digest holds = entry->digest();
   if (holds != digest) return found(spot, kDamaged, reason_other_key(holds.hex()));
   spot->lookup.entry = std::move(*entry);
@@ -97,6 +100,7 @@ mode_t Policy::file_mode() const {
 }
 
 std::string Policy::why_untrusted(const struct stat& facts, int fd) const {
+  if (mode == DiskCache::Mode::kSigned) return "";
   const bool bundle = mode == DiskCache::Mode::kReadOnly;
   const bool group = share == DiskCache::Share::kGroup;
   if ((facts.st_mode & S_IWOTH) != 0 && !(bundle && on_read_only_mount(fd))) {

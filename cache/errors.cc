@@ -74,6 +74,51 @@ Status entry_not_storable(std::string_view why) {
                 fmt::format("entry cannot be stored, because it would not read back: {}", why));
 }
 
+Status damaged_manifest(size_t line) {
+  return damaged(fmt::format("manifest breaks its grammar in line {}", line));
+}
+
+Status damaged_signature() { return damaged("signature file breaks its grammar"); }
+
+Status damaged_secret_key() {
+  return damaged("file is no secret key: make one with rmsnorm-aot keygen");
+}
+
+Status wrong_signature(std::string_view key_hex) {
+  return Status(StatusCode::kUntrusted,
+                fmt::format("signature of key {} does not fit the manifest", key_hex));
+}
+
+Status signed_by_stranger(std::string_view key_hex, size_t trusted) {
+  return Status(StatusCode::kUntrusted,
+                fmt::format("signed by key {}, which is none of the {} trusted keys "
+                            "(RMSJIT_TRUSTED_KEYS)",
+                            key_hex, trusted));
+}
+
+Status bad_public_key(std::string_view given) {
+  return Status(StatusCode::kInvalidArgument,
+                fmt::format("public key \"{}\" is not 64 lower-case hex digits; keys are separated "
+                            "by commas",
+                            given.substr(0, 80)));
+}
+
+Status cache_not_signed(std::string_view path) {
+  return Status(StatusCode::kNotFound,
+                fmt::format("{} is not signed (no v1/MANIFEST with its .sig)", path));
+}
+
+Status cache_is_signed(std::string_view path, std::string_view action) {
+  return Status(StatusCode::kInvalidArgument,
+                fmt::format("{} is signed, so nothing may {} it: remove the signature first "
+                            "(rmsnorm-aot build --unsign)",
+                            path, action));
+}
+
+Status entry_not_signable(std::string_view digest_hex, std::string_view why) {
+  return damaged(fmt::format("entry {} cannot be signed: {}", digest_hex, why));
+}
+
 Status cache_io_error(std::string_view action, std::string_view path, int error) {
   return Status(StatusCode::kIo, fmt::format("cannot {} {}: {}", action, path, errno_text(error)));
 }
@@ -110,6 +155,12 @@ std::string reason_not_directory(std::string_view name) {
 std::string reason_too_long(int64_t bytes) {
   return fmt::format("entry is {} bytes long, at most {} are read", bytes, kMaxEntryBytes);
 }
+
+std::string reason_not_listed() { return "entry is not in the signed manifest"; }
+
+std::string reason_not_as_signed() { return "entry is not the one that was signed"; }
+
+std::string reason_signed_but_gone() { return "entry is in the signed manifest but not here"; }
 
 std::string reason_other_key(std::string_view digest_hex) {
   return fmt::format("entry holds another key ({})", digest_hex);

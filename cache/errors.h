@@ -28,6 +28,17 @@ Status damaged_metadata_name(std::string_view name, std::string_view why);
 Status damaged_digest();
 Status entry_not_storable(std::string_view why);
 
+// Signatures: kDamaged, kUntrusted; kInvalidArgument for what the caller gave.
+Status damaged_manifest(size_t line);
+Status damaged_signature();
+Status damaged_secret_key();
+Status wrong_signature(std::string_view key_hex);
+Status signed_by_stranger(std::string_view key_hex, size_t trusted);
+Status bad_public_key(std::string_view given);
+Status cache_not_signed(std::string_view path);
+Status cache_is_signed(std::string_view path, std::string_view action);
+Status entry_not_signable(std::string_view digest_hex, std::string_view why);
+
 // Directories. `action` reads like "write"; `error` is an errno value.
 Status cache_io_error(std::string_view action, std::string_view path, int error);
 Status cache_untrusted(std::string_view path, std::string_view why);
@@ -40,6 +51,9 @@ std::string reason_errno(std::string_view action, int error);
 std::string reason_not_regular(uint32_t mode);
 std::string reason_not_directory(std::string_view name);
 std::string reason_too_long(int64_t bytes);
+std::string reason_not_listed();
+std::string reason_not_as_signed();
+std::string reason_signed_but_gone();
 std::string reason_other_key(std::string_view digest_hex);
 std::string reason_owner(uint32_t owner, uint32_t own);
 std::string reason_writable(std::string_view who, uint32_t mode);
