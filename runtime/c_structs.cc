@@ -13,7 +13,7 @@ constexpr size_t kLargestStruct = 4096;
 // A struct grows at its end, so it may not have padding there that an old caller leaves unset.
 static_assert(sizeof(rmsjit_args) == 8 + 5 * 8 + 10 * 8 + 2 * 4);
 static_assert(sizeof(rmsjit_spec) == 8 + 8 + 14 * 4);
-static_assert(sizeof(rmsjit_options) == 8 + 4 * 8 + 2 * 4 + 8 + 4 * 4 + 8 * 8);
+static_assert(sizeof(rmsjit_options) == 8 + 4 * 8 + 2 * 4 + 8 + 4 * 4 + 9 * 8 + 2 * 4);
 static_assert(sizeof(rmsjit_storage) == 8 + 3 * 8);
 static_assert(sizeof(rmsjit_stats) == 8 + 11 * 8);
 static_assert(sizeof(rmsjit_prepare_options) == 8 + 2 * 4 + 2 * 8);

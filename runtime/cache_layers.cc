@@ -12,11 +12,8 @@ namespace {
 
 constexpr unsigned kPublishesBetweenPrunes = 64;
 constexpr int64_t kYoungestToPrune_s = 600;  // an entry this young may be about to be used
-
 constexpr const char* kStorageName = "the host's storage";
 constexpr const char* kNoEntry = "no entry";
-
-std::string key_reason(const std::string& reason) { return reason.empty() ? kNoEntry : reason; }
 
 }  // namespace
 
@@ -32,61 +29,73 @@ void CacheLayers::report(Trouble trouble, const std::string& message) {
   if (options_.log) options_.log(first ? LogLevel::kWarning : LogLevel::kDebug, message);
 }
 
-CacheLayers::Layer* CacheLayers::local() {
-  return layers_.empty() || layers_.back().origin != Origin::kCache ? nullptr : &layers_.back();
+Bundle CacheLayers::local() {
+  if (layers_.empty() || layers_.back().origin != Origin::kCache) return {};
+  return open(layers_.back(), nullptr);
 }
 
-void CacheLayers::open_now(Layer& layer) {
-  const bool bundle = layer.origin == Origin::kBundle;
-  const auto mode = bundle ? DiskCache::Mode::kReadOnly : DiskCache::Mode::kReadWrite;
-  auto opened = DiskCache::open(layer.directory, mode, options_.share);
+void CacheLayers::say_network(const Layer& layer) {
+  const char* network = layer.opened.cache->network_file_system();
+  if (network == nullptr || !options_.log) return;
+  options_.log(LogLevel::kInfo, fmt::format("{} is on a network file system ({}): its locks hold "
+                                            "for this node only",
+                                            layer.directory, network));
+}
+
+void CacheLayers::open_bundle_now(Layer& layer) {
+  Result<Bundle> opened = open_bundle(layer.directory, options_);
   if (opened.ok()) {
-    layer.cache = std::move(opened).value();
+    layer.opened = std::move(*opened);
     layer.reason.clear();
-    if (const char* network = layer.cache->network_file_system(); network && options_.log) {
-      options_.log(LogLevel::kInfo, fmt::format("{} is on a network file system ({}): its locks "
-                                                "hold for this node only",
-                                                layer.directory, network));
-    }
-    return;
+    return say_network(layer);
   }
   layer.reason = "cannot be opened: " + opened.message();
-  if (bundle) {
-    report(kBundleClosed,
-           fmt::format("bundle {} is not used: {}", layer.directory, opened.message()));
-    return;
+  report(kBundleClosed,
+         fmt::format("bundle {} is not used: {}", layer.directory, opened.message()));
+}
+
+void CacheLayers::open_local_now(Layer& layer) {
+  auto opened = DiskCache::open(layer.directory, DiskCache::Mode::kReadWrite, options_.share);
+  if (opened.ok()) {
+    layer.opened.cache = std::move(*opened);
+    layer.reason.clear();
+    return say_network(layer);
   }
+  layer.reason = "cannot be opened: " + opened.message();
   counters_.write_failures.fetch_add(1, std::memory_order_relaxed);
-  report(kLocalClosed, fmt::format("cache directory {} is not written: {}; kernels are kept in "
-                                   "memory only",
-                                   layer.directory, opened.message()));
+  report(kDisk, fmt::format("cache directory {} is not written: {}; kernels are kept in "
+                            "memory only",
+                            layer.directory, opened.message()));
   if (opened.code() == StatusCode::kUntrusted) return;
   // A read-only disk may still hold what another start of the host left there.
   auto readable = DiskCache::open(layer.directory, DiskCache::Mode::kReadOnly);
-  if (readable.ok()) layer.cache = std::move(readable).value();
+  if (readable.ok()) layer.opened.cache = std::move(*readable);
 }
 
-std::shared_ptr<DiskCache> CacheLayers::open(Layer& layer, std::string* reason) {
+Bundle CacheLayers::open(Layer& layer, std::string* reason) {
   const std::lock_guard lock(mutex_);
-  const auto now = std::chrono::steady_clock::now();
-  const bool first = layer.tried == std::chrono::steady_clock::time_point{};
-  if (!layer.cache && (first || now - layer.tried > std::chrono::milliseconds(options_.retry_ms))) {
+  using Clock = std::chrono::steady_clock;
+  const auto now = Clock::now();
+  const auto wait = std::chrono::milliseconds(options_.retry_ms);
+  if (!layer.opened.cache && (layer.tried == Clock::time_point{} || now - layer.tried > wait)) {
     layer.tried = now;
-    open_now(layer);
+    layer.origin == Origin::kBundle ? open_bundle_now(layer) : open_local_now(layer);
   }
   if (reason != nullptr) *reason = layer.reason;
-  return layer.cache;
+  return layer.opened;
 }
 
-std::optional<Acquired> CacheLayers::get(const KernelId& id, const CacheKey& key, DiskCache& cache,
-                                         Origin origin, std::string* reason) {
+Result<std::optional<Acquired>> CacheLayers::get(const KernelId& id, const CacheKey& key,
+                                                 const Bundle& bundle, Origin origin,
+                                                 std::string* reason) {
+  DiskCache& cache = *bundle.cache;
   Lookup lookup = cache.get(key);
+  RMSJIT_RETURN_IF_ERROR(hold_to_manifest(bundle, key, options_, &lookup));
   const bool was_hit = lookup.kind == Lookup::Kind::kHit;
   std::optional<Acquired> found = accept(id, std::move(lookup), origin, cache.directory(), reason);
-  if (was_hit && !found && cache.mode() == DiskCache::Mode::kReadWrite) {
-    // Whole, but not an image for its target: out of the way of the one to come.
-    static_cast<void>(cache.remove(key.digest()));
-  }
+  // Whole, but not an image for its target: out of the way of the one to come.
+  const bool ours = cache.mode() == DiskCache::Mode::kReadWrite;
+  if (was_hit && !found && ours) static_cast<void>(cache.remove(key.digest()));
   return found;
 }
 
@@ -97,7 +106,7 @@ std::optional<Acquired> CacheLayers::accept(const KernelId& id, Lookup lookup, O
     const Status image = check_image(id.target, lookup.entry.image);
     if (!image.ok()) lookup = {Lookup::Kind::kDamaged, {}, image.message()};
   }
-  if (reason != nullptr) *reason = key_reason(lookup.reason);
+  if (reason != nullptr) *reason = lookup.reason.empty() ? kNoEntry : lookup.reason;
   switch (lookup.kind) {
     case Lookup::Kind::kHit:
       (origin == Origin::kBundle ? counters_.bundle_hits : counters_.disk_hits)
@@ -111,7 +120,7 @@ std::optional<Acquired> CacheLayers::accept(const KernelId& id, Lookup lookup, O
       break;
     case Lookup::Kind::kUnreadable:
       counters_.read_failures.fetch_add(1, std::memory_order_relaxed);
-      report(kUnreadable, fmt::format("entry in {} cannot be read now: {}", place, lookup.reason));
+      report(kDisk, fmt::format("entry in {} cannot be read now: {}", place, lookup.reason));
       break;
   }
   return std::nullopt;
@@ -134,46 +143,53 @@ std::optional<Acquired> CacheLayers::find_stored(const KernelId& id, const Cache
   return accept(id, std::move(lookup), Origin::kCache, kStorageName, reason);
 }
 
-std::optional<Acquired> CacheLayers::find(const KernelId& id, const std::vector<int>& majors,
-                                          std::vector<errors::Place>* searched) {
+Result<std::optional<Acquired>> CacheLayers::find(const KernelId& id,
+                                                  const std::vector<int>& majors,
+                                                  std::vector<errors::Place>* searched) {
+  using Found = std::optional<Acquired>;
   std::vector<CacheKey> keys;
   for (const int major : majors) keys.push_back(id.cache_key(major));
   // Each place under every key; the reason is that of the last key unless an earlier one says more.
-  const auto search = [&](const std::string& place, std::string reason, const auto& get_key) {
-    std::optional<Acquired> found;
+  const auto search = [&](const std::string& place, std::string reason,
+                          const auto& get_key) -> Result<Found> {
     for (const CacheKey& key : keys) {
       std::string why;
-      found = get_key(key, &why);
+      RMSJIT_ASSIGN_OR_RETURN(Found found, get_key(key, &why));
       if (found) return found;
       if (reason.empty() || (!why.empty() && why != kNoEntry)) reason = why;
     }
     if (searched != nullptr) searched->push_back({place, reason});
-    return found;
+    return Found();
   };
   for (Layer& layer : layers_) {
     std::string closed;
-    const std::shared_ptr<DiskCache> cache = open(layer, &closed);
-    std::optional<Acquired> found =
-        search(layer.directory, closed, [&](const CacheKey& key, std::string* why) {
-          return cache ? get(id, key, *cache, layer.origin, why) : std::nullopt;
-        });
+    const Bundle bundle = open(layer, &closed);
+    if (!bundle.cache && options_.require_signature) {
+      return errors::bundle_refused(layer.directory, closed);
+    }
+    RMSJIT_ASSIGN_OR_RETURN(Found found,
+                            search(layer.directory, closed,
+                                   [&](const CacheKey& key, std::string* why) -> Result<Found> {
+                                     if (!bundle.cache) return Found();
+                                     return get(id, key, bundle, layer.origin, why);
+                                   }));
     if (found) return found;
   }
-  if (!options_.storage.get) return std::nullopt;
-  return search(kStorageName, "",
-                [&](const CacheKey& key, std::string* why) { return find_stored(id, key, why); });
+  if (!options_.storage.get) return Found();
+  return search(kStorageName, "", [&](const CacheKey& key, std::string* why) -> Result<Found> {
+    return find_stored(id, key, why);
+  });
 }
 
 std::optional<Acquired> CacheLayers::find_local(const KernelId& id, const CacheKey& key) {
-  Layer* layer = local();
-  const std::shared_ptr<DiskCache> cache = layer == nullptr ? nullptr : open(*layer, nullptr);
-  if (!cache) return std::nullopt;
-  return get(id, key, *cache, Origin::kCache, nullptr);
+  const Bundle opened = local();
+  if (!opened.cache) return std::nullopt;
+  Result<std::optional<Acquired>> found = get(id, key, opened, Origin::kCache, nullptr);
+  return found.ok() ? std::move(*found) : std::nullopt;
 }
 
 KeyLock CacheLayers::lock(const CacheKey& key) {
-  Layer* layer = local();
-  const std::shared_ptr<DiskCache> cache = layer == nullptr ? nullptr : open(*layer, nullptr);
+  const std::shared_ptr<DiskCache> cache = local().cache;
   if (!cache || cache->mode() != DiskCache::Mode::kReadWrite) return {};
   return cache->lock(key.digest(), options_.lock_wait_ms);
 }
@@ -183,31 +199,30 @@ void CacheLayers::publish(const Entry& entry) {
   if (!options_.storage.put || options_.storage.put(entry.digest().hex(), encode_entry(entry)))
     return;
   counters_.write_failures.fetch_add(1, std::memory_order_relaxed);
-  report(kWrite, fmt::format("kernel is not kept in {}", kStorageName));
+  report(kDisk, fmt::format("kernel is not kept in {}", kStorageName));
 }
 
 void CacheLayers::publish_to_disk(const Entry& entry) {
-  Layer* layer = local();
-  const std::shared_ptr<DiskCache> cache = layer == nullptr ? nullptr : open(*layer, nullptr);
+  const std::shared_ptr<DiskCache> cache = local().cache;
   if (!cache || cache->mode() != DiskCache::Mode::kReadWrite) return;
   const Status written = options_.refresh ? cache->replace(entry) : cache->put(entry);
   if (!written.ok()) {
     counters_.write_failures.fetch_add(1, std::memory_order_relaxed);
-    report(kWrite,
+    report(kDisk,
            fmt::format("kernel is not kept in {}: {}", cache->directory(), written.message()));
     return;
   }
   if (published_.fetch_add(1, std::memory_order_relaxed) % kPublishesBetweenPrunes != 0) return;
   const auto pruned = cache->prune(options_.cache_max_bytes, kYoungestToPrune_s, false);
   if (!pruned.ok())
-    report(kWrite, fmt::format("{} is not pruned: {}", cache->directory(), pruned.message()));
+    report(kDisk, fmt::format("{} is not pruned: {}", cache->directory(), pruned.message()));
 }
 
 std::string CacheLayers::nearest(const KernelId& id) {
   const std::string text = spec_text(id.spec);
   std::string other_target;
   for (Layer& layer : layers_) {
-    const std::shared_ptr<DiskCache> cache = open(layer, nullptr);
+    const std::shared_ptr<DiskCache> cache = open(layer, nullptr).cache;
     if (!cache) continue;
     const auto entries = cache->list(true);
     if (!entries.ok()) continue;

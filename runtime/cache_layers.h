@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // CacheLayers: the bundles and the local directory of a store, opened when first needed, searched
-// in order and written best-effort. No trouble here is an error: each kind is logged once and
-// counted. Thread-safe.
+// in order and written best-effort. No trouble here is an error, unless a signature is required
+// (signature_policy.h): each kind is logged once and counted. Thread-safe.
 #ifndef RMSJIT_CACHE_LAYERS_H_
 #define RMSJIT_CACHE_LAYERS_H_
 
@@ -16,6 +16,7 @@
 #include "cache/disk_cache.h"
 #include "runtime/errors.h"
 #include "runtime/kernel_store.h"
+#include "runtime/signature_policy.h"
 
 namespace rmsjit {
 
@@ -25,9 +26,9 @@ class CacheLayers {
   CacheLayers(const StoreOptions& options, Counters& counters);
 
   // The first intact entry for the key of any major, bundles first. `searched` (may be null)
-  // receives each place that had none.
-  std::optional<Acquired> find(const KernelId& id, const std::vector<int>& majors,
-                               std::vector<errors::Place>* searched);
+  // receives each place that had none. Errors: kUntrusted and kIo, where a signature is required.
+  Result<std::optional<Acquired>> find(const KernelId& id, const std::vector<int>& majors,
+                                       std::vector<errors::Place>* searched);
   // The local directory only: the second look of a process that held or waited for the key's lock.
   std::optional<Acquired> find_local(const KernelId& id, const CacheKey& key);
   KeyLock lock(const CacheKey& key);
@@ -37,25 +38,28 @@ class CacheLayers {
   std::string nearest(const KernelId& id);
 
  private:
-  enum Trouble { kBundleClosed, kLocalClosed, kDamage, kUnreadable, kWrite };
+  // Each is warned of once; a disk that fails in several ways is one trouble.
+  enum Trouble { kBundleClosed, kDamage, kDisk };
   struct Layer {
     std::string directory;
     Origin origin = Origin::kBundle;
-    std::shared_ptr<DiskCache> cache;
-    std::string reason;  // why cache is null
+    Bundle opened;       // of the local directory too, which has no manifest
+    std::string reason;  // why it is not open
     std::chrono::steady_clock::time_point tried{};
   };
 
-  std::shared_ptr<DiskCache> open(Layer& layer, std::string* reason);
-  void open_now(Layer& layer);
+  Bundle open(Layer& layer, std::string* reason);
+  void open_bundle_now(Layer& layer);
+  void open_local_now(Layer& layer);
+  void say_network(const Layer& layer);
   std::optional<Acquired> accept(const KernelId& id, Lookup lookup, Origin origin,
                                  const std::string& place, std::string* reason);
   std::optional<Acquired> find_stored(const KernelId& id, const CacheKey& key, std::string* reason);
   void publish_to_disk(const Entry& entry);
-  std::optional<Acquired> get(const KernelId& id, const CacheKey& key, DiskCache& cache,
-                              Origin origin, std::string* reason);
+  Result<std::optional<Acquired>> get(const KernelId& id, const CacheKey& key, const Bundle& bundle,
+                                      Origin origin, std::string* reason);
   void report(Trouble trouble, const std::string& message);
-  Layer* local();
+  Bundle local();  // the local directory; empty if there is none
 
   const StoreOptions& options_;
   Counters& counters_;

@@ -18,7 +18,8 @@ std::string list_places(const std::vector<Place>& places) {
 Status jit_disabled(const KernelId& id, const std::string& digest, const std::vector<Place>& places,
                     const std::string& nearest) {
   return {StatusCode::kJitDisabled,
-          fmt::format("compiling is off (jit=off) and no entry holds spec \"{}\" for target {}: "
+          fmt::format("compiling is off (jit=off, or a signature is required) and no entry holds "
+                      "spec \"{}\" for target {}: "
                       "key {}, searched {}{}{}; add it with rmsnorm-aot build --spec \"{}\" --arch "
                       "{} --out DIR",
                       spec_text(id.spec), id.target.name(), digest, list_places(places),
@@ -115,12 +116,30 @@ Status variable_not_allowed(const char* name, std::string_view value, const std:
           fmt::format("{}=\"{}\" is not allowed: {}", name, value.substr(0, 60), allowed)};
 }
 
-Status variable_not_served(const char* name, std::string_view value) {
-  return {
-      StatusCode::kUnsupported,
-      fmt::format("{}=\"{}\" asks for what this version of rmsjit does not do: unset it, or use "
-                  "a version that checks signatures",
-                  name, value.substr(0, 60))};
+Status no_trusted_keys() {
+  return {StatusCode::kInvalidArgument,
+          "require_signature=on needs trusted_keys (RMSJIT_TRUSTED_KEYS): the public keys of those "
+          "who sign bundles, 64 hex digits each, separated by commas"};
+}
+
+Status bundle_refused(const std::string& directory, const std::string& reason) {
+  return {StatusCode::kUntrusted,
+          fmt::format("a signature is required and bundle {} {}", directory, reason)};
+}
+
+Status entry_refused(const std::string& directory, const std::string& digest,
+                     const std::string& reason) {
+  return {StatusCode::kUntrusted,
+          fmt::format("a signature is required and entry {} of bundle {} is "
+                      "refused: {}",
+                      digest, directory, reason)};
+}
+
+Status entry_unreadable(const std::string& directory, const std::string& reason) {
+  return {StatusCode::kIo,
+          fmt::format("a signature is required and an entry of bundle {} cannot be "
+                      "read now: {}",
+                      directory, reason)};
 }
 
 Status argument_null(const char* name) {

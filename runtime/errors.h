@@ -42,7 +42,12 @@ Status deadline_passed(const std::string& spec_text, int timeout_ms);
 
 Status option_out_of_range(const char* option, int64_t given, int64_t least, int64_t most);
 Status variable_not_allowed(const char* name, std::string_view value, const std::string& allowed);
-Status variable_not_served(const char* name, std::string_view value);
+// Where a signature is required.
+Status no_trusted_keys();
+Status bundle_refused(const std::string& directory, const std::string& reason);
+Status entry_refused(const std::string& directory, const std::string& digest,
+                     const std::string& reason);
+Status entry_unreadable(const std::string& directory, const std::string& reason);
 
 Status argument_null(const char* name);
 Status struct_size_not_set(const char* name, size_t given, size_t expected);

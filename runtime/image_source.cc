@@ -39,7 +39,7 @@ Result<ServedImage> ImageSource::get(const NormSpec& spec, int sm, const std::ve
     }
   }
   if (cannot_compile(exact.code())) {
-    std::optional<ServedImage> lower = find_lower(spec, sm, majors);
+    RMSJIT_ASSIGN_OR_RETURN(std::optional<ServedImage> lower, find_lower(spec, sm, majors));
     if (lower) return std::move(*lower);
   }
   return exact.status();
@@ -61,8 +61,8 @@ Result<ServedImage> ImageSource::compile_ptx(const NormSpec& spec, int sm,
   return ServedImage{std::move(id), std::move(acquired)};
 }
 
-std::optional<ServedImage> ImageSource::find_lower(const NormSpec& spec, int sm,
-                                                   const std::vector<int>& majors) {
+Result<std::optional<ServedImage>> ImageSource::find_lower(const NormSpec& spec, int sm,
+                                                           const std::vector<int>& majors) {
   std::vector<Target> targets;
   for (auto known = std::rbegin(kKnownSm); known != std::rend(kKnownSm); ++known) {
     if (*known < sm && *known / 10 == sm / 10) targets.push_back({*known, false});
@@ -73,14 +73,14 @@ std::optional<ServedImage> ImageSource::find_lower(const NormSpec& spec, int sm,
   for (const Target& target : targets) {
     Result<KernelId> id = KernelId::make(spec, target);
     if (!id.ok()) continue;
-    std::optional<Acquired> found = store_.find(*id, majors);
+    RMSJIT_ASSIGN_OR_RETURN(std::optional<Acquired> found, store_.find(*id, majors));
     if (!found) continue;
     say_once(kLowerTarget, fmt::format("no image for sm_{} and none can be compiled: images for {} "
                                        "serve instead",
                                        sm, target.name()));
-    return ServedImage{std::move(*id), std::move(*found)};
+    return std::optional(ServedImage{std::move(*id), std::move(*found)});
   }
-  return std::nullopt;
+  return std::optional<ServedImage>();
 }
 
 Result<ServedImage> ImageSource::replace(const ServedImage& refused, const std::vector<int>& majors,

@@ -33,8 +33,8 @@ class ImageSource {
  private:
   enum Notice { kNewerThanCompiler, kLowerTarget, kRefused };
   Result<ServedImage> compile_ptx(const NormSpec& spec, int sm, const std::vector<int>& majors);
-  std::optional<ServedImage> find_lower(const NormSpec& spec, int sm,
-                                        const std::vector<int>& majors);
+  Result<std::optional<ServedImage>> find_lower(const NormSpec& spec, int sm,
+                                                const std::vector<int>& majors);
   void say_once(Notice notice, const std::string& message);
 
   KernelStore& store_;

@@ -10,6 +10,7 @@
 #include "runtime/errors.h"
 #include "runtime/flights.h"
 #include "runtime/journal.h"
+#include "runtime/signature_policy.h"
 
 namespace rmsjit {
 const char* origin_name(Origin origin) {
@@ -40,7 +41,7 @@ struct KernelStore::State {
 };
 
 KernelStore::KernelStore(StoreOptions options, std::unique_ptr<Compiler> compiler)
-    : options_(std::move(options)),
+    : options_(only_signed(std::move(options))),
       compiler_(std::move(compiler)),
       state_(new State(options_, counters_)) {}
 
@@ -91,8 +92,8 @@ Result<Acquired> KernelStore::acquire(const KernelId& id, const std::vector<int>
   return result;
 }
 
-std::optional<Acquired> KernelStore::find(const KernelId& id,
-                                          const std::vector<int>& loadable_majors) {
+Result<std::optional<Acquired>> KernelStore::find(const KernelId& id,
+                                                  const std::vector<int>& loadable_majors) {
   return state().layers.find(id, majors(loadable_majors), nullptr);
 }
 
@@ -117,7 +118,8 @@ Result<Acquired> KernelStore::acquire_alone(State& state, const KernelId& id,
   std::vector<errors::Place> searched;
   if (!options_.refresh) {
     const TraceRange range(options_.trace, "read", id.spec);
-    std::optional<Acquired> found = state.layers.find(id, majors, &searched);
+    RMSJIT_ASSIGN_OR_RETURN(std::optional<Acquired> found,
+                            state.layers.find(id, majors, &searched));
     if (found) return std::move(*found);
   }
   if (!state.journal.add(spec_text(id.spec))) {

@@ -53,8 +53,10 @@ struct StoreOptions {
   std::function<void(LogLevel, const std::string&)> log;  // may be empty
   std::function<void(const KernelId&, const std::string& reason, double compile_ms)> on_compile;
   Trace trace;
-  HostStorage storage;  // after the disk
-  std::string journal;  // a file for the spec text of each miss; empty: none
+  HostStorage storage;             // after the disk
+  std::string journal;             // a file for the spec text of each miss; empty: none
+  bool require_signature = false;  // only what a trusted key has signed is loaded
+  std::vector<PublicKey> trusted_keys;
 };
 
 struct Acquired {
@@ -72,14 +74,15 @@ class KernelStore {
   // loadable_majors: CUDA majors whose images will load, highest first ({13, 12} for a driver of
   // CUDA 13); the compiler's own major is used for a compile. Empty: the compiler's major, or
   // {13, 12} with no compiler.
-  // Errors: kJitDisabled naming the key and every place searched; kUnsupported (the compiler's
+  // Errors: kUntrusted for a bundle or an entry that is not as signed, where that is required;
+  // kJitDisabled naming the key and every place searched; kUnsupported (the compiler's
   // images are too new for loadable_majors); those of Compiler::compile. A failed compile is
   // remembered in memory, a failure of the environment for retry_ms. Cache trouble is never an
   // error: it is logged once, counted, and the compile serves.
   Result<Acquired> acquire(const KernelId& id, const std::vector<int>& loadable_majors);
 
-  // Bundles and disk only, whatever jit says.
-  std::optional<Acquired> find(const KernelId& id, const std::vector<int>& loadable_majors);
+  // Bundles and disk only, whatever jit says. Errors: kUntrusted, as acquire().
+  Result<std::optional<Acquired>> find(const KernelId& id, const std::vector<int>& loadable_majors);
 
   // Compiles whatever the layers hold and publishes nothing: for an intact entry that the driver
   // refused. Errors: as acquire().

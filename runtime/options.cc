@@ -104,6 +104,29 @@ std::string resolve_cache_dir(const char* given, Variables variables) {
   return error ? std::string(chosen) : absolute.string();
 }
 
+// A host that asks for signatures and is misread would load what nobody signed: every other value
+// is an error.
+Status resolve_signature(const rmsjit_options& given, Variables variables, StoreOptions& store) {
+  RMSJIT_ASSIGN_OR_RETURN(
+      store.trusted_keys,
+      parse_public_keys(text_option(given.trusted_keys, variables, "RMSJIT_TRUSTED_KEYS")));
+  if (given.reserved != 0) return errors::option_out_of_range("reserved", given.reserved, 0, 0);
+  const int32_t option = given.require_signature;
+  if (option < RMSJIT_SIGNATURE_DEFAULT || option > RMSJIT_SIGNATURE_OFF) {
+    return errors::option_out_of_range("require_signature", option, 0, RMSJIT_SIGNATURE_OFF);
+  }
+  const std::string_view value = variable(variables, "RMSJIT_REQUIRE_SIGNATURE");
+  const bool on = value == "on" || value == "1",
+             off = value.empty() || value == "off" || value == "0";
+  if (!on && !off) {
+    return errors::variable_not_allowed("RMSJIT_REQUIRE_SIGNATURE", value, "on, off, 1, 0");
+  }
+  store.require_signature =
+      option == RMSJIT_SIGNATURE_ON || (option == RMSJIT_SIGNATURE_DEFAULT && on);
+  if (store.require_signature && store.trusted_keys.empty()) return errors::no_trusted_keys();
+  return Status();
+}
+
 }  // namespace
 
 std::string default_cache_dir(Variables variables) {
@@ -117,10 +140,7 @@ std::string default_cache_dir(Variables variables) {
 Result<RuntimeOptions> resolve_options(const rmsjit_options& given, Variables variables) {
   RuntimeOptions options;
   StoreOptions& store = options.store;
-  const std::string_view signature = variable(variables, "RMSJIT_REQUIRE_SIGNATURE");
-  if (!signature.empty() && signature != "0") {
-    return errors::variable_not_served("RMSJIT_REQUIRE_SIGNATURE", signature);
-  }
+  RMSJIT_RETURN_IF_ERROR(resolve_signature(given, variables, store));
   store.cache_dir = resolve_cache_dir(given.cache_dir, variables);
   store.bundle_paths = split_path(text_option(given.bundle_path, variables, "RMSJIT_BUNDLE_PATH"));
   options.compiler.nvrtc = text_option(given.nvrtc, variables, "RMSJIT_NVRTC");

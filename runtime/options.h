@@ -28,8 +28,7 @@ struct RuntimeOptions {
 // everything in a process with raised privileges.
 using Variables = const char* (*)(const char* name);
 
-// Errors: kInvalidArgument naming the option or variable, its value and what is allowed;
-// kUnsupported for a variable that asks for a guarantee which this version does not give.
+// Errors: kInvalidArgument naming the option or variable, its value and what is allowed.
 Result<RuntimeOptions> resolve_options(const rmsjit_options& given, Variables variables);
 
 // The compiler that the options ask for; null where compiling is off.

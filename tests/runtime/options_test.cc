@@ -156,11 +156,33 @@ TEST_F(OptionsTest, ABadOptionIsNamedWithItsValueAndWhatIsAllowed) {
   expect_refused("compile_timeout_ms=-2 is not allowed");
 }
 
-TEST_F(OptionsTest, ARequiredSignatureIsNotIgnored) {
-  variables = {{"RMSJIT_REQUIRE_SIGNATURE", "1"}};
-  const Result<RuntimeOptions> options = resolve_options(given_, lookup);
-  EXPECT_EQ(options.code(), StatusCode::kUnsupported);
-  EXPECT_NE(options.message().find("RMSJIT_REQUIRE_SIGNATURE=\"1\""), std::string::npos);
+TEST_F(OptionsTest, ARequiredSignatureNeedsKeysAndIsNeverMisread) {
+  const std::string key(64, 'a'), other(64, 'b');
+  for (const char* value : {"yes", "true", "ON", "2"}) {
+    variables = {{"RMSJIT_REQUIRE_SIGNATURE", value}, {"RMSJIT_TRUSTED_KEYS", key}};
+    expect_refused(std::string("RMSJIT_REQUIRE_SIGNATURE=\"") + value + "\"");
+  }
+  for (const char* value : {"1", "on"}) {
+    variables = {{"RMSJIT_REQUIRE_SIGNATURE", value}};
+    expect_refused("trusted_keys");
+    variables["RMSJIT_TRUSTED_KEYS"] = key + "," + other;
+    const Result<RuntimeOptions> options = resolve_options(given_, lookup);
+    ASSERT_TRUE(options.ok()) << options.message();
+    EXPECT_TRUE(options->store.require_signature);
+    ASSERT_EQ(options->store.trusted_keys.size(), 2u);
+    EXPECT_EQ(options->store.trusted_keys[1].hex(), other);
+  }
+  given_.require_signature = RMSJIT_SIGNATURE_OFF;
+  EXPECT_FALSE(resolve_options(given_, lookup)->store.require_signature) << "the option wins";
+  given_.require_signature = 3;
+  expect_refused("require_signature=3");
+  given_.require_signature = 0;
+  for (const char* bad : {"abc", ",", "A", " "}) {
+    variables = {{"RMSJIT_TRUSTED_KEYS", bad}};
+    expect_refused("public key");
+  }
+  variables = {{"RMSJIT_TRUSTED_KEYS", key + ","}};
+  expect_refused("public key");
 }
 
 TEST_F(OptionsTest, CallbacksReceiveWhatTheCallerRegistered) {

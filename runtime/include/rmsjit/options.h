@@ -36,6 +36,8 @@ struct Options {
   std::function<void(bool begin, const char* what, const char* spec_text)> trace;
   const rmsjit_storage* storage = nullptr;  // copied; its user outlives the runtime
   std::string journal;                      // a file for the spec text of each missed key
+  std::string trusted_keys;                 // public keys in hex, separated by ','
+  int32_t require_signature = RMSJIT_SIGNATURE_DEFAULT;  // off
 };
 
 namespace cxx_detail {
@@ -87,6 +89,8 @@ inline rmsjit_options to_c(const Options& options, Callbacks* callbacks) {
   c.log_user = c.on_compile_user = c.trace_user = callbacks;
   c.storage = options.storage;
   c.journal = text(options.journal);
+  c.trusted_keys = text(options.trusted_keys);
+  c.require_signature = options.require_signature;
   return c;
 }
 

@@ -107,6 +107,7 @@ RMSJIT_API rmsjit_status rmsjit_spec_text(const rmsjit_spec* spec, char* text, s
 /* --- the runtime --------------------------------------------------------------------------- */
 enum { RMSJIT_JIT_DEFAULT = 0, RMSJIT_JIT_ON = 1, RMSJIT_JIT_WARN = 2, RMSJIT_JIT_OFF = 3 };
 enum { RMSJIT_COMPILE_DEFAULT = 0, RMSJIT_COMPILE_WORKER = 1, RMSJIT_COMPILE_INPROCESS = 2 };
+enum { RMSJIT_SIGNATURE_DEFAULT = 0, RMSJIT_SIGNATURE_ON = 1, RMSJIT_SIGNATURE_OFF = 2 };
 enum { RMSJIT_LOG_DEBUG = 0, RMSJIT_LOG_INFO = 1, RMSJIT_LOG_WARNING = 2 };
 
 /* Called from whichever thread does the work; must not call back into the library. */
@@ -157,6 +158,13 @@ typedef struct rmsjit_options {
   void* trace_user;
   const rmsjit_storage* storage; /* copied; its user outlives the runtime */
   const char* journal; /* RMSJIT_JOURNAL: a file that receives the spec text of each missed key */
+  /* RMSJIT_TRUSTED_KEYS: public keys of 64 hex digits, separated by ','; a bundle that one of them
+   * has signed is held to its manifest. */
+  const char* trusted_keys;
+  /* RMSJIT_REQUIRE_SIGNATURE: on | off. on: only what a trusted key has signed is loaded; any other
+   * bundle or entry is RMSJIT_UNTRUSTED. Nothing is compiled, cache_dir and storage are not used. */
+  int32_t require_signature;
+  int32_t reserved; /* 0 */
 } rmsjit_options;
 
 typedef struct rmsjit_stats {
