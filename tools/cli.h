@@ -20,10 +20,12 @@ void add_clear(CLI::App& root, int& exit_code);
 void add_doctor(CLI::App& root, int& exit_code);
 void add_explain(CLI::App& root, int& exit_code);
 void add_extract(CLI::App& root, int& exit_code);
+void add_keygen(CLI::App& root, int& exit_code);
 void add_keys(CLI::App& root, int& exit_code);
 void add_list(CLI::App& root, int& exit_code);
 void add_prune(CLI::App& root, int& exit_code);
 void add_show(CLI::App& root, int& exit_code);
+void add_sign(CLI::App& root, int& exit_code);
 void add_verify(CLI::App& root, int& exit_code);
 void add_warm(CLI::App& root, int& exit_code);
 

@@ -23,7 +23,7 @@ struct BuildOptions {
   SpecSources sources;
   std::string out;
   int jobs = 0;
-  bool dry_run = false, refresh = false, json = false, quiet = false;
+  bool dry_run = false, refresh = false, unsign = false, json = false, quiet = false;
   Talk talk() const { return quiet ? Talk::kQuiet : Talk::kNormal; }
 };
 
@@ -151,6 +151,13 @@ int build(const BuildOptions& options, std::unique_ptr<Compiler> compiler,
   constexpr auto kShare = DiskCache::Share::kReadable;
   auto cache = DiskCache::open(options.out, DiskCache::Mode::kReadWrite, kShare);
   if (!cache.ok()) return fail(kNotTried, "--out " + options.out + ": " + cache.message());
+  if (options.unsign) {
+    const Status unsigned_now = (*cache)->remove_signature();
+    if (!unsigned_now.ok()) return fail(kNotTried, unsigned_now.message());
+  } else if ((*cache)->read_signature().code() != StatusCode::kNotFound) {
+    return fail(kNotTried, "--out " + options.out + " is signed, so it stays as it is; --unsign " +
+                               "takes the signature away");
+  }
   StoreOptions store_options{.cache_dir = options.out, .share = kShare};
   store_options.refresh = options.refresh;
   store_options.cache_max_bytes = INT64_MAX;  // a bundle is never pruned by itself
@@ -199,6 +206,7 @@ void add_build(CLI::App& root, int& exit_code) {
       ->type_name("N");
   command->add_flag("--dry-run", options->dry_run, "Say what would be compiled; write nothing");
   command->add_flag("--refresh", options->refresh, "Compile and replace what is there already");
+  command->add_flag("--unsign", options->unsign, "Take the signature of a signed bundle away");
   command->add_flag("--json", options->json, "One JSON object on stdout");
   command->add_flag("--quiet,-q", options->quiet, "No progress and no summary");
   command->footer("Example:\n  rmsnorm-aot build --model config.json --arch sm_90 --out bundle");

@@ -11,6 +11,7 @@
 #include "runtime/driver.h"
 #include "tools/cli.h"
 #include "tools/cli_cache.h"
+#include "tools/cli_signature.h"
 #include "tools/console.h"
 
 namespace rmsjit::cli {
@@ -72,7 +73,8 @@ ordered_json nvrtc_json() {
           {"targets", identity->supported_sm}};
 }
 
-ordered_json layer_json(const char* kind, const std::string& directory) {
+ordered_json layer_json(const char* kind, const std::string& directory,
+                        const std::vector<PublicKey>& trusted) {
   ordered_json layer = {{"kind", kind}, {"directory", directory}};
   struct stat facts {};
   if (stat((directory + "/v1").c_str(), &facts) == 0) {
@@ -81,6 +83,9 @@ ordered_json layer_json(const char* kind, const std::string& directory) {
     layer["writable"] = access((directory + "/v1").c_str(), W_OK) == 0;
   }
   auto cache = DiskCache::open(directory, DiskCache::Mode::kReadOnly);
+  if (cache.code() == StatusCode::kUntrusted && !trusted.empty()) {
+    cache = DiskCache::open(directory, DiskCache::Mode::kSigned);
+  }
   if (!cache.ok()) {
     layer["error"] = cache.message();
     return layer;
@@ -98,6 +103,10 @@ ordered_json layer_json(const char* kind, const std::string& directory) {
   layer["entries"] = entries->size();
   layer["bytes"] = bytes;
   layer["damaged"] = bad;
+  const SignatureReport signature = check_bundle(**cache, trusted);
+  layer["signature"] = {{"status", signature.status}};
+  if (!signature.key.empty()) layer["signature"]["key"] = signature.key;
+  if (signature.bad()) layer["signature"]["error"] = signature.reason;
   const char* network = (*cache)->network_file_system();
   if (network != nullptr) layer["network_file_system"] = network;
   return layer;
@@ -106,12 +115,20 @@ ordered_json layer_json(const char* kind, const std::string& directory) {
 // In the order in which they are searched.
 ordered_json layers_json(const StoreOptions& store) {
   ordered_json layers = ordered_json::array();
-  for (const std::string& path : store.bundle_paths) layers.push_back(layer_json("bundle", path));
-  if (!store.cache_dir.empty()) layers.push_back(layer_json("cache", store.cache_dir));
+  const std::vector<PublicKey>& trusted = store.trusted_keys;
+  for (const std::string& path : store.bundle_paths) {
+    layers.push_back(layer_json("bundle", path, trusted));
+  }
+  if (!store.cache_dir.empty() && !store.require_signature) {
+    layers.push_back(layer_json("cache", store.cache_dir, trusted));
+  }
   return layers;
 }
 
 std::string on_a_miss(const RuntimeOptions& options, const ordered_json& nvrtc) {
+  if (options.store.require_signature) {
+    return "an error that names the key: a signature is required, so nothing is compiled";
+  }
   if (options.store.jit == JitMode::kOff) {
     return "an error that names the key: RMSJIT_JIT=off forbids compiling";
   }
@@ -137,14 +154,16 @@ void print_text(const ordered_json& report) {
                device.value("arch", device.value("error", "")), device.value("multiprocessors", 0));
   }
   for (const ordered_json& layer : report["layers"]) {
-    fmt::print("{:<9} {}: {}\n", layer.value("kind", ""), layer.value("directory", ""),
-               layer.contains("error")
-                   ? layer.value("error", "")
-                   : fmt::format("{} entries, {} bytes, {} damaged, mode {}, uid {}, {}",
-                                 layer.value("entries", 0), layer.value("bytes", int64_t{0}),
-                                 layer.value("damaged", 0), layer.value("mode", "?"),
-                                 layer.value("owner_uid", 0),
-                                 layer.value("writable", false) ? "writable" : "read only"));
+    fmt::print(
+        "{:<9} {}: {}\n", layer.value("kind", ""), layer.value("directory", ""),
+        layer.contains("error")
+            ? layer.value("error", "")
+            : fmt::format("{} entries, {} bytes, {} damaged, mode {}, uid {}, {}, signature: {}",
+                          layer.value("entries", 0), layer.value("bytes", int64_t{0}),
+                          layer.value("damaged", 0), layer.value("mode", "?"),
+                          layer.value("owner_uid", 0),
+                          layer.value("writable", false) ? "writable" : "read only",
+                          layer["signature"].value("status", "")));
   }
   for (const auto& [name, value] : report["variables"].items()) {
     fmt::print("variable  {}={}\n", name, value.get<std::string>());

@@ -10,6 +10,7 @@
 #include "runtime/spec_json.h"
 #include "tools/cli.h"
 #include "tools/cli_cache.h"
+#include "tools/cli_signature.h"
 #include "tools/console.h"
 #include "tools/spec_sources.h"
 
@@ -19,12 +20,13 @@ namespace {
 struct VerifyOptions {
   CacheChoice cache;
   SpecSources sources;
+  SignatureChoice signature;
   bool json = false, quiet = false;
 };
 
 struct VerifyItem {
   std::string digest, spec_text, arch;
-  const char* status = "ok";  // ok, missing, damaged, unreadable
+  const char* status = "ok";  // ok, missing, damaged, unreadable, refused
   std::string reason;
 };
 
@@ -51,6 +53,25 @@ VerifyItem verify_entry(const EntryListing& listing) {
   return item;
 }
 
+// What is whole but not as it was signed, and what was signed but is not there.
+void hold_to(const Manifest& manifest, const std::vector<EntryListing>& listings,
+             std::vector<VerifyItem>& items) {
+  std::set<std::string> seen;
+  for (size_t i = 0; i < listings.size(); ++i) {
+    seen.insert(listings[i].digest_hex);
+    const Result<Digest> digest = Digest::from_hex(listings[i].digest_hex);
+    if (!digest.ok() || std::string_view(items[i].status) != "ok") continue;
+    items[i].reason = DiskCache::why_not_signed(manifest, *digest, listings[i].lookup);
+    if (!items[i].reason.empty()) items[i].status = "refused";
+  }
+  for (const Manifest::Item& item : manifest.items) {
+    if (!seen.insert(item.entry.hex()).second) continue;
+    items.push_back({.digest = item.entry.hex(),
+                     .status = "missing",
+                     .reason = DiskCache::why_not_signed(manifest, item.entry, Lookup())});
+  }
+}
+
 // Only what the walk over the files has not already reported under this digest.
 void add_missing(DiskCache& cache, const std::vector<KernelId>& kernels,
                  std::vector<VerifyItem>& items) {
@@ -65,8 +86,8 @@ void add_missing(DiskCache& cache, const std::vector<KernelId>& kernels,
   }
 }
 
-void print_verify_json(const std::vector<VerifyItem>& items,
-                       const std::map<std::string, int>& counts) {
+void print_verify_json(const std::vector<VerifyItem>& items, std::map<std::string, int>& counts,
+                       const SignatureReport& signature) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const VerifyItem& item : items) {
     nlohmann::ordered_json json = {{"digest", item.digest}, {"spec", nullptr}, {"arch", nullptr}};
@@ -78,27 +99,18 @@ void print_verify_json(const std::vector<VerifyItem>& items,
     list.push_back(std::move(json));
   }
   nlohmann::ordered_json summary = {{"total", items.size()}};
-  for (const char* status : {"ok", "missing", "damaged", "unreadable"}) {
-    summary[status] = counts.count(status) ? counts.at(status) : 0;
+  for (const char* status : {"ok", "missing", "damaged", "unreadable", "refused"}) {
+    summary[status] = counts[status];
   }
-  print_json({{"schema_version", 1}, {"items", list}, {"summary", summary}});
+  nlohmann::ordered_json seal = {{"status", signature.status}};
+  if (!signature.key.empty()) seal["key"] = signature.key;
+  if (signature.bad()) seal["error"] = signature.reason;
+  print_json({{"schema_version", 1}, {"signature", seal}, {"items", list}, {"summary", summary}});
 }
 
-int run(const VerifyOptions& options) {
-  std::vector<KernelId> kernels;
-  if (options.sources.any() || !options.sources.arches.empty()) {
-    Result<std::vector<KernelId>> wanted = options.sources.load_kernels();
-    if (!wanted.ok()) return fail(kBadUsage, wanted.message());
-    kernels = std::move(*wanted);
-  }
-  auto cache = options.cache.open(DiskCache::Mode::kReadOnly);
-  if (!cache.ok()) return fail(kNotTried, cache.message());
-  Result<std::vector<EntryListing>> listings = (*cache)->list(true);
-  if (!listings.ok()) return fail(kNotTried, listings.message());
-  std::vector<VerifyItem> items;
-  for (const EntryListing& listing : *listings) items.push_back(verify_entry(listing));
-  add_missing(**cache, kernels, items);
-
+// Says what is bad; true if nothing is.
+bool report(const VerifyOptions& options, const std::vector<VerifyItem>& items,
+            const SignatureReport& signature, const std::string& directory) {
   std::map<std::string, int> counts;
   for (const VerifyItem& item : items) {
     ++counts[item.status];
@@ -106,13 +118,42 @@ int run(const VerifyOptions& options) {
     fmt::print("{:<10} {} {} {}: {}\n", item.status, item.digest.substr(0, 12), item.arch,
                item.spec_text, item.reason);
   }
-  if (options.json) print_verify_json(items, counts);
-  const int bad = int(items.size()) - counts["ok"];
+  if (options.json) print_verify_json(items, counts, signature);
+  if (signature.bad()) fail(kSomeFailed, directory + ": " + signature.reason);
+  const bool unsigned_but_required =
+      options.signature.required && std::string_view(signature.status) == "none";
+  if (unsigned_but_required) fail(kSomeFailed, directory + ": is not signed");
   say(options.quiet ? Talk::kQuiet : Talk::kNormal,
-      fmt::format("{} kernels: {} ok, {} missing, {} damaged, {} unreadable in {}", items.size(),
-                  counts["ok"], counts["missing"], counts["damaged"], counts["unreadable"],
-                  (*cache)->directory()));
-  return bad == 0 ? kDone : kSomeFailed;
+      fmt::format("{} kernels: {} ok, {} missing, {} damaged, {} unreadable, {} refused in {}; "
+                  "signature: {}{}{}",
+                  items.size(), counts["ok"], counts["missing"], counts["damaged"],
+                  counts["unreadable"], counts["refused"], directory, signature.status,
+                  signature.key.empty() ? "" : " by ", signature.key));
+  return int(items.size()) == counts["ok"] && !signature.bad() && !unsigned_but_required;
+}
+
+int run(VerifyOptions& options) {
+  std::vector<KernelId> kernels;
+  if (options.sources.any() || !options.sources.arches.empty()) {
+    Result<std::vector<KernelId>> wanted = options.sources.load_kernels();
+    if (!wanted.ok()) return fail(kBadUsage, wanted.message());
+    kernels = std::move(*wanted);
+  }
+  const Result<std::vector<PublicKey>> trusted = options.signature.keys();
+  if (!trusted.ok()) return fail(kBadUsage, trusted.message());
+  auto cache = options.cache.open(DiskCache::Mode::kReadOnly);
+  if (cache.code() == StatusCode::kUntrusted && !trusted->empty()) {
+    cache = options.cache.open(DiskCache::Mode::kSigned);
+  }
+  if (!cache.ok()) return fail(kNotTried, cache.message());
+  Result<std::vector<EntryListing>> listings = (*cache)->list(true);
+  if (!listings.ok()) return fail(kNotTried, listings.message());
+  std::vector<VerifyItem> items;
+  for (const EntryListing& listing : *listings) items.push_back(verify_entry(listing));
+  const SignatureReport signature = check_bundle(**cache, *trusted);
+  if (signature.manifest) hold_to(*signature.manifest, *listings, items);
+  add_missing(**cache, kernels, items);
+  return report(options, items, signature, (*cache)->directory()) ? kDone : kSomeFailed;
 }
 
 }  // namespace
@@ -122,6 +163,7 @@ void add_verify(CLI::App& root, int& exit_code) {
   CLI::App* command = root.add_subcommand("verify", "Check a bundle; never writes");
   options->cache.add_to(*command);
   options->sources.add_to(*command);
+  options->signature.add_to(*command);
   command->add_flag("--json", options->json, "One JSON object on stdout");
   command->add_flag("--quiet,-q", options->quiet, "No summary");
   command->footer(

@@ -13,7 +13,8 @@ constexpr void (*kCommands[])(CLI::App&, int&) = {
     rmsjit::cli::add_build,   rmsjit::cli::add_keys,    rmsjit::cli::add_list,
     rmsjit::cli::add_show,    rmsjit::cli::add_verify,  rmsjit::cli::add_warm,
     rmsjit::cli::add_explain, rmsjit::cli::add_extract, rmsjit::cli::add_prune,
-    rmsjit::cli::add_clear,   rmsjit::cli::add_doctor,
+    rmsjit::cli::add_clear,   rmsjit::cli::add_doctor,  rmsjit::cli::add_keygen,
+    rmsjit::cli::add_sign,
 };
 
 }  // namespace

@@ -22,7 +22,7 @@ TEST_F(CliBundle, VerifyListsWhatWouldMiss) {
   EXPECT_EQ(missing.exit_code, 1);
   const json root = missing.json();
   EXPECT_EQ(root["summary"], json::parse(R"({"total":3,"ok":2,"missing":1,"damaged":0,
-                                             "unreadable":0})"));
+                                             "unreadable":0,"refused":0})"));
   EXPECT_EQ(root["items"][2]["status"], "missing");
   EXPECT_EQ(root["items"][2]["arch"], "sm_80");
   EXPECT_EQ(root["items"][2]["spec"]["hidden"], 64);

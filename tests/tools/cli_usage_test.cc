@@ -2,6 +2,8 @@
 // What a user may get wrong: exit code 2, one clear sentence on stderr, nothing on stdout and
 // nothing on disk. And what needs no compiler: keys, help, doctor.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 
@@ -192,6 +194,27 @@ TEST_F(CliUsage, DoctorListsLayersInOrderAndVariables) {
   EXPECT_NE(report["on_a_miss"].get<std::string>().find("RMSJIT_JIT=off"), std::string::npos);
   EXPECT_EQ(run_cli({"doctor"}).exit_code, 0);
   EXPECT_FALSE(fs::exists(path("cache")));
+}
+
+// A copy that runs as its owner, as a setuid program would.
+TEST_F(CliUsage, APrivilegedCommandIgnoresEveryVariable) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can make a program of another user";
+  const std::string copy = path("rmsnorm-aot");
+  fs::copy_file(RMSJIT_CLI, copy);
+  fs::permissions(path(""), fs::perms::others_exec | fs::perms::others_read, fs::perm_options::add);
+  const CliSetup setup{.environment = {{"RMSJIT_CACHE_DIR", path("planted")},
+                                       {"RMSJIT_BUNDLE_PATH", path("planted")},
+                                       {"RMSJIT_JIT", "nonsense"}}};
+  const auto layers = [&] { return run_program(copy, {"doctor", "--json"}, setup).out; };
+  const std::string ordinary = layers();
+  EXPECT_NE(ordinary.find("RMSJIT_JIT=\\\"nonsense\\\""), std::string::npos) << ordinary;
+  constexpr uid_t kOther = 65534;
+  ASSERT_EQ(chown(copy.c_str(), kOther, kOther), 0);
+  ASSERT_EQ(chmod(copy.c_str(), 04755), 0);
+  const nlohmann::json report = nlohmann::json::parse(layers(), nullptr, false);
+  ASSERT_TRUE(report.is_object());
+  EXPECT_EQ(report["layers"].dump().find("planted"), std::string::npos) << report["layers"];
+  EXPECT_EQ(report["on_a_miss"].get<std::string>().find("nonsense"), std::string::npos);
 }
 
 }  // namespace

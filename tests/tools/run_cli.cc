@@ -15,17 +15,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void become_cli(const std::vector<std::string>& arguments, const CliSetup& setup,
-                             int out, int err) {
+[[noreturn]] void become(const std::string& program, const std::vector<std::string>& arguments,
+                         const CliSetup& setup, int out, int err) {
   dup2(out, STDOUT_FILENO);
   dup2(err, STDERR_FILENO);
   for (const auto& [name, value] : setup.environment) setenv(name.c_str(), value.c_str(), 1);
   if (!setup.folder.empty() && chdir(setup.folder.c_str()) != 0) _exit(126);
-  std::vector<char*> argv = {const_cast<char*>(RMSJIT_CLI)};
+  std::vector<char*> argv = {const_cast<char*>(program.c_str())};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   if (setup.in_child) setup.in_child();
-  execv(RMSJIT_CLI, argv.data());
+  execv(program.c_str(), argv.data());
   _exit(127);
 }
 
@@ -40,13 +40,18 @@ std::string drain(int fd) {
 }  // namespace
 
 CliResult run_cli(const std::vector<std::string>& arguments, const CliSetup& setup) {
+  return run_program(RMSJIT_CLI, arguments, setup);
+}
+
+CliResult run_program(const std::string& program, const std::vector<std::string>& arguments,
+                      const CliSetup& setup) {
   int out[2], err[2];
   if (pipe(out) != 0 || pipe(err) != 0) {
     ADD_FAILURE() << "no pipe";
     return {};
   }
   const pid_t child = fork();
-  if (child == 0) become_cli(arguments, setup, out[1], err[1]);
+  if (child == 0) become(program, arguments, setup, out[1], err[1]);
   close(out[1]);
   close(err[1]);
   CliResult result;

@@ -31,6 +31,9 @@ struct CliSetup {
 };
 
 CliResult run_cli(const std::vector<std::string>& arguments, const CliSetup& setup = {});
+// The same for a copy of the command.
+CliResult run_program(const std::string& program, const std::vector<std::string>& arguments,
+                      const CliSetup& setup);
 
 class CliTest : public ::testing::Test {
  protected:
