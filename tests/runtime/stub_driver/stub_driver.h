@@ -6,8 +6,10 @@
 #define RMSJIT_TESTS_STUB_DRIVER_H_
 
 #include <cuda.h>
+#include <elf.h>
 
 #include <atomic>
+#include <cstdint>
 #include <cstring>
 #include <string>
 
@@ -26,6 +28,22 @@ enum Call : int {
 };
 
 inline constexpr int kMostDevices = 4;
+
+// Tells images apart: a hash of the bytes up to the end of an ELF file's section headers, or, for
+// the short images of tests, of the header and the text behind it.
+inline uint64_t image_hash(const void* image) {
+  const char* bytes = static_cast<const char*>(image);
+  size_t size = std::strlen(bytes);
+  if (std::memcmp(bytes, ELFMAG, SELFMAG) == 0) {
+    Elf64_Ehdr header;
+    std::memcpy(&header, bytes, sizeof header);
+    size = header.e_shoff != 0 ? header.e_shoff + header.e_shnum * sizeof(Elf64_Shdr)
+                               : sizeof header + std::strlen(bytes + sizeof header);
+  }
+  uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  for (size_t i = 0; i < size; ++i) hash = (hash ^ static_cast<uint8_t>(bytes[i])) * 0x100000001b3;
+  return hash;
+}
 
 struct Launch {
   char function[32];
@@ -73,6 +91,7 @@ struct Control {
   CUstream (*make_stream)(CUcontext context) = nullptr;
   void (*set_capture)(CUstream stream, CUstreamCaptureStatus status, CUresult answer) = nullptr;
   CUstreamCaptureMode (*thread_mode)() = nullptr;
+  uint64_t (*launched_image)() = nullptr;  // image_hash of this thread's last launch
   void (*reset)() = nullptr;  // as after the start of the process, except for what leaked
 };
 
