@@ -63,7 +63,7 @@ build_preset() {
   local preset=$1
   shift
   (cd "$root" && cmake --preset "$preset" -DRMSJIT_CUDA_INCLUDE_DIR="$cuda_include" "$@" &&
-    cmake --build "build/$preset") >"$root/build/$preset.log" 2>&1 || {
+    cmake --build --preset "$preset") >"$root/build/$preset.log" 2>&1 || {
     tail -n 40 "$root/build/$preset.log" >&2
     say "building $preset failed; the whole log is build/$preset.log"
     exit 1
