@@ -43,4 +43,7 @@ if [ "$full" = yes ]; then
     build_preset "$preset"
     run_ctest "$preset" -L 'unit|fault' -LE long
   done
+  say "building build/fuzz; ten minutes of CPU time for the fuzzers"
+  build_preset fuzz
+  run_ctest fuzz -L fuzz
 fi

@@ -34,7 +34,7 @@ int host_under_fire(int number, std::unique_ptr<Compiler> (*make)(const Compiler
   });
   bool lost = false;
   for (int sent = 1; sent <= kSignals; ++sent) {
-    usleep(static_cast<useconds_t>(sent * 7919 % 10000));  // drifts through every phase
+    usleep(static_cast<useconds_t>(sent * 7919 % 20000));  // drifts through every phase
     kill(getpid(), number);
     lost = !wait_until([&] { return g_seen >= sent; }) || lost;
   }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The shared library exports exactly the committed list and reads the environment through
-# secure_getenv alone; none of its objects has a constructor to run at load time.
+# secure_getenv alone; its objects call nothing that a host would not expect of a library, and none
+# has a constructor to run at load time.
 function(run output)
   execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE text RESULT_VARIABLE code)
   if(NOT code EQUAL 0)
@@ -26,6 +27,15 @@ endif()
 run(undefined ${NM} -D --undefined-only --format=posix ${LIBRARY})
 if(undefined MATCHES "(^|\n)getenv[ @]")
   message(FATAL_ERROR "${LIBRARY} calls getenv, which a process with raised privileges may not trust")
+endif()
+
+# No network, no user database, no shell, nothing found on PATH, no guessed file names, no maps of
+# files, no end of the process, nothing on stdout.
+run(used ${NM} --undefined-only --format=posix ${ARCHIVE})
+string(REGEX MATCH "(^|\n)(connect|bind|getaddrinfo|gethostbyname|getpw[a-z_]*|system|popen|exec[a-z]+|posix_spawnp|mktemp|tmpnam|mmap|_?exit|quick_exit|printf|puts|putchar|perror)[ @\n]"
+       forbidden "${used}")
+if(forbidden)
+  message(FATAL_ERROR "${ARCHIVE} calls ${forbidden}")
 endif()
 
 run(sections ${READELF} -S -W ${ARCHIVE})

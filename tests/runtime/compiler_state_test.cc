@@ -22,6 +22,7 @@ struct Kind {
   const char* name;
   MakeCompiler make;
 };
+void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
 class EachCompiler : public ::testing::TestWithParam<Kind> {
  protected:
   std::unique_ptr<Compiler> make() const { return GetParam().make(fake_options()); }

@@ -25,12 +25,13 @@
 namespace {
 thread_local bool counting = false;
 thread_local int forbidden_calls = 0;
-void note() {
-  if (counting) ++forbidden_calls;
-}
 }  // namespace
 
 #if RMSJIT_TEST_INTERPOSED
+static void note() {
+  if (counting) ++forbidden_calls;
+}
+
 extern "C" {
 void* __libc_malloc(size_t);
 void* __libc_calloc(size_t, size_t);

@@ -14,6 +14,10 @@ if(RMSJIT_SANITIZE)
   target_compile_options(rmsjit_options INTERFACE -fsanitize=${RMSJIT_SANITIZE} -fno-sanitize=vptr
                                                   -fno-omit-frame-pointer -fno-sanitize-recover=all -g)
   target_link_options(rmsjit_options INTERFACE -fsanitize=${RMSJIT_SANITIZE})
+  target_link_libraries(rmsjit_options INTERFACE fmt::fmt)
+endif()
+if(RMSJIT_BUILD_FUZZERS)
+  target_compile_options(rmsjit_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 add_library(rmsjit_library_options INTERFACE)
