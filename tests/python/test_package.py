@@ -75,6 +75,12 @@ def test_the_profiles_are_those_of_the_data_file():
     assert [p["name"] for p in data["profiles"]] == list(typing.get_args(rmsjit.Like))
 
 
+def test_engines_that_round_twice_round_gemmas_form_once():
+    for like in ("hf_llama", "vllm_native"):
+        assert _forms.resolve(like, True)["mul_round"] == "twice"
+        assert "mul_round" not in _forms.resolve(like, True, {"weight_form": "one_plus"})
+
+
 def test_forms_take_the_profile_and_then_the_calls_own_fields():
     assert _forms.resolve("flashinfer", True)["add_round"] == "unrounded"
     assert _forms.resolve("flashinfer", True)["pdl"] == "auto"
