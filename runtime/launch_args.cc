@@ -92,6 +92,7 @@ Status make_launch_block(const LaunchFacts& facts, const rmsjit_args& args, Laun
   }
   block.params.rows = rows;
   block.params.heads = static_cast<unsigned>(extent.heads);
+  if (facts.has_heads) block.params.heads_reciprocal = UINT64_MAX / block.params.heads;
   block.params.eps = args.eps;
   block.grid_x = static_cast<uint32_t>(blocks);
   block.block_x = static_cast<uint32_t>(facts.tuning.threads_per_row);

@@ -18,11 +18,10 @@ Tuning launch_plan(const NormSpec& spec, const Target& target);
 // The rest of a plan whose block is given: what is kept in registers and how many loads are in
 // flight, from the registers that such a block leaves a thread. launch_plan and `tune` use it.
 Tuning complete_tuning(const NormSpec& spec, const Target& target, int threads_per_row,
-                       int max_rows_per_block);
+                       int max_rows_per_block, Trigger trigger);
 
-// blockDim.y for a launch: full blocks when there are rows for every multiprocessor, else as few
-// rows a block as whole warps allow, so that a small batch spreads over the GPU. Never changes
-// bits.
+// blockDim.y for a launch: full blocks when there are rows for every multiprocessor, else fewer rows
+// a block, down to four warps, so that a small batch spreads over the GPU. Never changes bits.
 int rows_per_block(const Tuning& tuning, int64_t rows, int multiprocessors);
 
 }  // namespace rmsjit

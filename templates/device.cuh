@@ -22,10 +22,6 @@ struct alignas(4 * N) Words {
   u32 w[N];
 };
 
-// How a global load may travel. kCoherent: written by the kernel before under PDL, or about to be
-// overwritten in place. kReadOnly: nothing writes it while this kernel runs.
-enum class Load { kCoherent, kReadOnly };
-
 // --- where this thread is ---
 RMSJIT_DEVICE u32 thread_x() { return threadIdx.x; }
 RMSJIT_DEVICE u32 thread_y() { return threadIdx.y; }
@@ -38,44 +34,26 @@ RMSJIT_DEVICE u32 bytes_past_16(const void* p) {
 }
 
 // --- global memory ---
-template <Load kLoad>
+// Loads are never of the read-only kind: under PDL, and in place, another kernel or this one writes
+// what is read, and ptxas moves read-only loads behind the sum that they should overlap with.
 RMSJIT_DEVICE Words<4> load_words(const Words<4>* p) {
   Words<4> v;
-  if constexpr (kLoad == Load::kReadOnly) {
-    asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
-                 : "l"(p));
-  } else {
-    asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
-                 : "l"(p)
-                 : "memory");
-  }
+  asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
+               : "l"(p)
+               : "memory");
   return v;
 }
-
-template <Load kLoad>
-RMSJIT_DEVICE u32 load_u16(const u16* p) {
+RMSJIT_DEVICE u32 load_element(const u16* p) {
   u16 v;
-  if constexpr (kLoad == Load::kReadOnly) {
-    asm volatile("ld.global.nc.u16 %0, [%1];" : "=h"(v) : "l"(p));
-  } else {
-    asm volatile("ld.global.u16 %0, [%1];" : "=h"(v) : "l"(p) : "memory");
-  }
+  asm volatile("ld.global.u16 %0, [%1];" : "=h"(v) : "l"(p) : "memory");
   return v;
 }
-
-template <Load kLoad>
-RMSJIT_DEVICE u32 load_u32(const u32* p) {
+RMSJIT_DEVICE u32 load_element(const u32* p) {
   u32 v;
-  if constexpr (kLoad == Load::kReadOnly) {
-    asm volatile("ld.global.nc.u32 %0, [%1];" : "=r"(v) : "l"(p));
-  } else {
-    asm volatile("ld.global.u32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
-  }
+  asm volatile("ld.global.u32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
   return v;
 }
-
 RMSJIT_DEVICE void store_words(Words<4>* p, const Words<4>& v) {
   asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(p), "r"(v.w[0]), "r"(v.w[1]),
                "r"(v.w[2]), "r"(v.w[3])
@@ -84,10 +62,10 @@ RMSJIT_DEVICE void store_words(Words<4>* p, const Words<4>& v) {
 RMSJIT_DEVICE void store_words(Words<2>* p, const Words<2>& v) {
   asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(p), "r"(v.w[0]), "r"(v.w[1]) : "memory");
 }
-RMSJIT_DEVICE void store_u16(u16* p, u32 v) {
+RMSJIT_DEVICE void store_element(u16* p, u32 v) {
   asm volatile("st.global.u16 [%0], %1;" ::"l"(p), "h"(static_cast<u16>(v)) : "memory");
 }
-RMSJIT_DEVICE void store_u32(u32* p, u32 v) {
+RMSJIT_DEVICE void store_element(u32* p, u32 v) {
   asm volatile("st.global.u32 [%0], %1;" ::"l"(p), "r"(v) : "memory");
 }
 
@@ -116,6 +94,7 @@ RMSJIT_DEVICE u32 funnel_shift_right(u32 low, u32 high, u32 bits) {
 }
 
 // --- arithmetic that has to be one instruction ---
+RMSJIT_DEVICE u64 multiply_high(u64 a, u64 b) { return __umul64hi(a, b); }
 RMSJIT_DEVICE float fused_multiply_add(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 RMSJIT_DEVICE float rsqrt_fast(float v) {
   float r;

@@ -8,42 +8,44 @@
 
 namespace rmsjit {
 
-constexpr int kLeafElements = 8;
-constexpr int kWarpThreads = 32;
+// Constants are enumerators throughout: NVRTC turns each constexpr variable into a global of the
+// image, and an image with globals takes the driver ten times as long to load.
+enum : int { kLeafElements = 8, kLeafPairs = 4, kWarpThreads = 32 };
 
-enum class AddRound { kRounded, kUnrounded, kStatsUnrounded };
-enum class MulRound { kOnce, kTwice };
+// Two neighbouring elements, the unit of conversion.
+struct Pair {
+  float low, high;
+};
 
-// A type knows how a 32-bit word holds its elements, low address first.
+// A type knows how a 32-bit word holds its elements, low address first. narrow rounds to nearest
+// even.
 struct bf16_t {
   using Storage = u16;
-  static constexpr int kBytes = 2;
-  template <int kHalf>
-  static RMSJIT_DEVICE float widen(u32 word) {
-    return float_from_bits(kHalf == 0 ? word << 16 : word & 0xffff0000u);
+  enum : int { kBytes = 2 };
+  static RMSJIT_DEVICE Pair widen(u32 word) {
+    return {float_from_bits(word << 16), float_from_bits(word & 0xffff0000u)};
   }
-  static RMSJIT_DEVICE u32 narrow(float low, float high) { return bf16x2_from_floats(low, high); }
+  static RMSJIT_DEVICE u32 narrow(Pair v) { return bf16x2_from_floats(v.low, v.high); }
 };
 
 struct f16_t {
   using Storage = u16;
-  static constexpr int kBytes = 2;
-  template <int kHalf>
-  static RMSJIT_DEVICE float widen(u32 word) {
-    return float_from_f16(kHalf == 0 ? word & 0xffffu : word >> 16);
+  enum : int { kBytes = 2 };
+  static RMSJIT_DEVICE Pair widen(u32 word) {
+    return {float_from_f16(word & 0xffffu), float_from_f16(word >> 16)};
   }
-  static RMSJIT_DEVICE u32 narrow(float low, float high) { return f16x2_from_floats(low, high); }
+  static RMSJIT_DEVICE u32 narrow(Pair v) { return f16x2_from_floats(v.low, v.high); }
 };
 
 struct f32_t {
   using Storage = u32;
-  static constexpr int kBytes = 4;
+  enum : int { kBytes = 4 };
 };
 
 // The weight of a weightless norm: never loaded.
 struct none_t {
   using Storage = u16;
-  static constexpr int kBytes = 2;
+  enum : int { kBytes = 2 };
 };
 
 template <bool kFirst, class A, class B>
@@ -57,33 +59,35 @@ struct PickType<false, A, B> {
 
 template <class T>
 struct Leaf {
-  static constexpr int kWords = kLeafElements * T::kBytes / 4;
+  enum : int { kWords = int{kLeafElements} * int{T::kBytes} / 4 };
   u32 word[kWords];
 
-  RMSJIT_DEVICE void widen(float (&v)[kLeafElements]) const {
-    RMSJIT_UNROLL
-    for (int i = 0; i < kLeafElements; i += 2) {
-      if constexpr (T::kBytes == 4) {
-        v[i] = float_from_bits(word[i]);
-        v[i + 1] = float_from_bits(word[i + 1]);
-      } else {
-        v[i] = T::template widen<0>(word[i / 2]);
-        v[i + 1] = T::template widen<1>(word[i / 2]);
-      }
+  RMSJIT_DEVICE Pair pair(int i) const {
+    if constexpr (T::kBytes == 4) {
+      return {float_from_bits(word[2 * i]), float_from_bits(word[2 * i + 1])};
+    } else {
+      return T::widen(word[i]);
     }
   }
 
-  // Rounds to nearest even.
-  RMSJIT_DEVICE void narrow(const float (&v)[kLeafElements]) {
-    RMSJIT_UNROLL
-    for (int i = 0; i < kLeafElements; i += 2) {
-      if constexpr (T::kBytes == 4) {
-        word[i] = bits_from_float(v[i]);
-        word[i + 1] = bits_from_float(v[i + 1]);
-      } else {
-        word[i / 2] = T::narrow(v[i], v[i + 1]);
-      }
+  RMSJIT_DEVICE void set_pair(int i, Pair v) {
+    if constexpr (T::kBytes == 4) {
+      word[2 * i] = bits_from_float(v.low);
+      word[2 * i + 1] = bits_from_float(v.high);
+    } else {
+      word[i] = T::narrow(v);
     }
+  }
+
+  // Four words from word i on.
+  RMSJIT_DEVICE Words<4> quad(int i) const {
+    return {word[i], word[i + 1], word[i + 2], word[i + 3]};
+  }
+  RMSJIT_DEVICE void set_quad(int i, const Words<4>& v) {
+    word[i] = v.w[0];
+    word[i + 1] = v.w[1];
+    word[i + 2] = v.w[2];
+    word[i + 3] = v.w[3];
   }
 
   RMSJIT_DEVICE void clear() {
@@ -94,59 +98,49 @@ struct Leaf {
 
 // What a thread keeps of h between the sum and the output.
 template <class Spec>
-using HeldType = typename PickType<
-    Spec::kResidual,
-    typename PickType<Spec::kAddRound == AddRound::kUnrounded, f32_t, typename Spec::R>::type,
-    typename Spec::X>::type;
+using HeldType =
+    typename PickType<Spec::kResidual,
+                      typename PickType<Spec::kOutputRounded, typename Spec::R, f32_t>::type,
+                      typename Spec::X>::type;
 
-// Loads the first `count` elements of leaf `index` of a row; the rest are +0. kPacked: the row is
-// aligned to 16 bytes, so that a whole leaf is one or two 16-byte accesses. count is a constant
-// once this is inlined, so that only one of the two branches is left.
-template <class T, Load kLoad, bool kPacked>
-RMSJIT_DEVICE void load_leaf(Leaf<T>& leaf, const typename T::Storage* row, int index, int count) {
-  const typename T::Storage* at = row + index * kLeafElements;
-  if (kPacked && count == kLeafElements) {
+// Loads the first kCount elements of the leaf at `at`; the rest are +0. kPacked: `at` is a multiple
+// of 16 bytes, so that a whole leaf is one or two 16-byte accesses.
+template <class T, bool kPacked, int kCount>
+RMSJIT_DEVICE void load_leaf(Leaf<T>& leaf, const typename T::Storage* at) {
+  if constexpr (kPacked && kCount == kLeafElements) {
     RMSJIT_UNROLL
     for (int i = 0; i < Leaf<T>::kWords; i += 4) {
-      const Words<4> v =
-          load_words<kLoad>(reinterpret_cast<const Words<4>*>(at + i * 4 / T::kBytes));
-      RMSJIT_UNROLL
-      for (int j = 0; j < 4; ++j) leaf.word[i + j] = v.w[j];
+      const Words<4> v = load_words(reinterpret_cast<const Words<4>*>(at + i * 4 / T::kBytes));
+      leaf.set_quad(i, v);
     }
-    return;
-  }
-  leaf.clear();
-  RMSJIT_UNROLL
-  for (int i = 0; i < kLeafElements; ++i) {
-    if (i >= count) break;
-    if constexpr (T::kBytes == 4) {
-      leaf.word[i] = load_u32<kLoad>(at + i);
-    } else {
-      leaf.word[i / 2] |= load_u16<kLoad>(at + i) << (16 * (i % 2));
+  } else {
+    enum : int { kEach = 4 / T::kBytes };  // elements a word
+    RMSJIT_UNROLL
+    for (int i = 0; i < Leaf<T>::kWords; ++i) {
+      leaf.word[i] = i * kEach < kCount ? load_element(at + i * kEach) : 0;
+      if constexpr (kEach == 2) {
+        if (i * 2 + 1 < kCount) leaf.word[i] |= load_element(at + i * 2 + 1) << 16;
+      }
     }
   }
 }
 
-template <class T, bool kPacked>
-RMSJIT_DEVICE void store_leaf(const Leaf<T>& leaf, typename T::Storage* row, int index, int count) {
-  typename T::Storage* at = row + index * kLeafElements;
-  if (kPacked && count == kLeafElements) {
+// Stores the first kCount elements.
+template <class T, bool kPacked, int kCount>
+RMSJIT_DEVICE void store_leaf(const Leaf<T>& leaf, typename T::Storage* at) {
+  if constexpr (kPacked && kCount == kLeafElements) {
     RMSJIT_UNROLL
     for (int i = 0; i < Leaf<T>::kWords; i += 4) {
-      Words<4> v;
-      RMSJIT_UNROLL
-      for (int j = 0; j < 4; ++j) v.w[j] = leaf.word[i + j];
-      store_words(reinterpret_cast<Words<4>*>(at + i * 4 / T::kBytes), v);
+      store_words(reinterpret_cast<Words<4>*>(at + i * 4 / T::kBytes), leaf.quad(i));
     }
-    return;
-  }
-  RMSJIT_UNROLL
-  for (int i = 0; i < kLeafElements; ++i) {
-    if (i >= count) break;
-    if constexpr (T::kBytes == 4) {
-      store_u32(at + i, leaf.word[i]);
-    } else {
-      store_u16(at + i, (leaf.word[i / 2] >> (16 * (i % 2))) & 0xffffu);
+  } else {
+    enum : int { kEach = 4 / T::kBytes };
+    RMSJIT_UNROLL
+    for (int i = 0; i < Leaf<T>::kWords; ++i) {
+      if (i * kEach < kCount) store_element(at + i * kEach, leaf.word[i]);
+      if constexpr (kEach == 2) {
+        if (i * 2 + 1 < kCount) store_element(at + i * 2 + 1, leaf.word[i] >> 16);
+      }
     }
   }
 }

@@ -10,29 +10,47 @@
 
 namespace rmsjit {
 
+template <int kOut>
+RMSJIT_DEVICE void funnel_words(u32* to, const u32* from, u32 bits) {
+  RMSJIT_UNROLL
+  for (int i = 0; i < kOut; ++i) to[i] = funnel_shift_right(from[i], from[i + 1], bits);
+}
+
 // Drops the first `bytes` (even, < 16) of word[0 .. kOut + 3]; word[0 .. kOut - 1] is what follows.
+// A row is shifted by one distance, so the branch is the same for a whole warp.
 template <int kOut>
 RMSJIT_DEVICE void drop_bytes(u32 (&word)[kOut + 4], u32 bytes) {
-  RMSJIT_UNROLL
-  for (int i = 0; i < kOut + 2; ++i) word[i] = (bytes & 8u) != 0 ? word[i + 2] : word[i];
-  RMSJIT_UNROLL
-  for (int i = 0; i < kOut + 1; ++i) word[i] = (bytes & 4u) != 0 ? word[i + 1] : word[i];
-  RMSJIT_UNROLL
-  for (int i = 0; i < kOut; ++i) {
-    word[i] = funnel_shift_right(word[i], word[i + 1], 8 * (bytes & 3u));
+  const u32 bits = 8 * (bytes & 3u);
+  switch (bytes / 4) {
+    case 0:
+      funnel_words<kOut>(word, word, bits);
+      break;
+    case 1:
+      funnel_words<kOut>(word, word + 1, bits);
+      break;
+    case 2:
+      funnel_words<kOut>(word, word + 2, bits);
+      break;
+    case 3:
+      funnel_words<kOut>(word, word + 3, bits);
+      break;
   }
 }
 
 // Reads the aligned pieces that hold the leaf at `at`: up to 15 bytes before and after it.
-template <class T, Load kLoad>
+template <class T>
 RMSJIT_DEVICE void load_realigned(Leaf<T>& leaf, const typename T::Storage* at) {
-  constexpr int kWords = Leaf<T>::kWords;
+  enum : int { kWords = Leaf<T>::kWords };
   const u32 past = bytes_past_16(at);
+  if (past == 0) {
+    load_leaf<T, true, kLeafElements>(leaf, at);
+    return;
+  }
   const auto* piece = reinterpret_cast<const Words<4>*>(at - past / T::kBytes);
   u32 word[kWords + 4];
   RMSJIT_UNROLL
   for (int i = 0; i < kWords + 4; i += 4) {
-    const Words<4> v = load_words<kLoad>(piece + i / 4);
+    const Words<4> v = load_words(piece + i / 4);
     RMSJIT_UNROLL
     for (int j = 0; j < 4; ++j) word[i + j] = v.w[j];
   }
@@ -56,11 +74,11 @@ RMSJIT_DEVICE void store_piece_end(char* piece, const u32* w, u32 bytes) {
   const bool eight = (bytes & 8u) != 0;
   if (eight) store_words(reinterpret_cast<Words<2>*>(piece + 8), Words<2>{w[2], w[3]});
   if ((bytes & 4u) != 0) {
-    store_u32(reinterpret_cast<u32*>(piece + (eight ? 4 : 12)), eight ? w[1] : w[3]);
+    store_element(reinterpret_cast<u32*>(piece + (eight ? 4 : 12)), eight ? w[1] : w[3]);
   }
   if (T::kBytes == 2 && (bytes & 2u) != 0) {
     const u32 from = (bytes & 4u) != 0 ? (eight ? w[0] : w[2]) : (eight ? w[1] : w[3]);
-    store_u16(reinterpret_cast<u16*>(piece + 16 - bytes), from >> 16);
+    store_element(reinterpret_cast<u16*>(piece + 16 - bytes), from >> 16);
   }
 }
 
@@ -70,11 +88,11 @@ RMSJIT_DEVICE void store_piece_begin(char* piece, const u32* w, u32 bytes) {
   const bool eight = (bytes & 8u) != 0;
   if (eight) store_words(reinterpret_cast<Words<2>*>(piece), Words<2>{w[0], w[1]});
   if ((bytes & 4u) != 0) {
-    store_u32(reinterpret_cast<u32*>(piece + (eight ? 8 : 0)), eight ? w[2] : w[0]);
+    store_element(reinterpret_cast<u32*>(piece + (eight ? 8 : 0)), eight ? w[2] : w[0]);
   }
   if (T::kBytes == 2 && (bytes & 2u) != 0) {
     const u32 from = (bytes & 4u) != 0 ? (eight ? w[3] : w[1]) : (eight ? w[2] : w[0]);
-    store_u16(reinterpret_cast<u16*>(piece + (bytes & 12u)), from & 0xffffu);
+    store_element(reinterpret_cast<u16*>(piece + (bytes & 12u)), from & 0xffffu);
   }
 }
 
@@ -83,10 +101,10 @@ RMSJIT_DEVICE void store_piece_begin(char* piece, const u32* w, u32 bytes) {
 template <class T>
 RMSJIT_DEVICE void store_realigned(const Leaf<T>& leaf, const Words<4>& before,
                                    typename T::Storage* at, bool first, bool last) {
-  constexpr int kWords = Leaf<T>::kWords;
+  enum : int { kWords = Leaf<T>::kWords };
   const u32 past = bytes_past_16(at);
   if (past == 0) {
-    store_leaf<T, true>(leaf, at, 0, kLeafElements);
+    store_leaf<T, true, kLeafElements>(leaf, at);
     return;
   }
   u32 word[kWords + 8];

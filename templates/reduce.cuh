@@ -20,10 +20,12 @@ namespace rmsjit {
 // the slots of h that a plan keeps here.
 template <class Spec>
 struct Scratch {
-  static constexpr int kStash =
-      Spec::kSharedSlots * Spec::kThreads * (Leaf<HeldType<Spec>>::kWords / 4);
+  enum : int {
+    kStash = Spec::kSharedSlots * Spec::kThreads * (Leaf<HeldType<Spec>>::kWords / 4),
+    kPartial = Spec::kThreads > kWarpThreads ? Spec::kThreads* Spec::kMaxRows : 4
+  };
   Words<4> stash[kStash > 0 ? kStash : 1];
-  float partial[Spec::kThreads > kWarpThreads ? Spec::kThreads* Spec::kMaxRows : 4];
+  float partial[kPartial];
   static_assert(sizeof(stash) + sizeof(partial) == Spec::kSharedBytes,
                 "host and device disagree on shared memory: see render_spec.cc");
   static_assert(kStash == 0 || Spec::kMaxRows == 1, "only one long row fits a block");
@@ -37,15 +39,14 @@ RMSJIT_DEVICE float leaf_sum(const float (&h)[kLeafElements]) {
   return low + high;
 }
 
-// Halving over value(0) .. value(kCount - 1): the terms of equal index modulo kStep, from kFirst
-// on. Compile-time recursion, because a loop over an array of partial sums lands in local memory.
-template <int kCount, int kFirst = 0, int kStep = 1, class F>
-RMSJIT_DEVICE float halving_sum(const F& value) {
+// The halving order over v: the terms of equal index modulo kStep, from kFirst on. Compile-time
+// recursion, because a loop over an array of partial sums lands in local memory.
+template <int kFirst = 0, int kStep = 1, int kCount>
+RMSJIT_DEVICE float halving_sum(const float (&v)[kCount]) {
   if constexpr (kFirst + kStep >= kCount) {
-    return value(kFirst);
+    return v[kFirst];
   } else {
-    return halving_sum<kCount, kFirst, 2 * kStep>(value) +
-           halving_sum<kCount, kFirst + kStep, 2 * kStep>(value);
+    return halving_sum<kFirst, 2 * kStep>(v) + halving_sum<kFirst + kStep, 2 * kStep>(v);
   }
 }
 
@@ -53,14 +54,17 @@ RMSJIT_DEVICE float halving_sum(const F& value) {
 template <class Spec>
 RMSJIT_DEVICE float row_sum(float v, Scratch<Spec>& scratch) {
   if constexpr (Spec::kThreads > kWarpThreads) {
-    constexpr int kWarps = Spec::kThreads / kWarpThreads;
+    enum : int { kWarps = Spec::kThreads / kWarpThreads };
     float* row = scratch.partial + (Spec::kMaxRows == 1 ? 0 : thread_y() * Spec::kThreads);
     shared_store(row + thread_x(), v);
     block_barrier();  // every warp's partial sums are there before any warp reads them
     const float* lane = row + thread_x() % kWarpThreads;
-    v = halving_sum<kWarps>([&](int warp) { return shared_load(lane + warp * kWarpThreads); });
+    float warps[kWarps];
+    RMSJIT_UNROLL
+    for (int i = 0; i < kWarps; ++i) warps[i] = shared_load(lane + i * kWarpThreads);
+    v = halving_sum(warps);
   }
-  constexpr int kLanes = Spec::kThreads < kWarpThreads ? Spec::kThreads : kWarpThreads;
+  enum : int { kLanes = Spec::kThreads < kWarpThreads ? Spec::kThreads : kWarpThreads };
   RMSJIT_UNROLL
   for (int mask = kLanes / 2; mask > 0; mask /= 2) v += shuffle_xor(v, mask);
   return v;

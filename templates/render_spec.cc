@@ -21,15 +21,8 @@ const char* type_name(DType dtype) {
   }
 }
 
-const char* add_round_name(AddRound round) {
-  switch (round) {
-    case AddRound::kUnrounded:
-      return "kUnrounded";
-    case AddRound::kStatsUnrounded:
-      return "kStatsUnrounded";
-    default:
-      return "kRounded";
-  }
+const char* trigger_name(Trigger trigger) {
+  return trigger == Trigger::kWait ? "wait" : trigger == Trigger::kLoads ? "loads" : "end";
 }
 
 // sizeof(Scratch<Spec>), which static_asserts this number.
@@ -57,49 +50,60 @@ std::string tuning_text(const Tuning& tuning) {
   return fmt::format("threads={},rows={},registers={},shared={},weight={},trigger={},chunk={}",
                      tuning.threads_per_row, tuning.max_rows_per_block, tuning.register_slots,
                      tuning.shared_slots, tuning.weight_early ? "early" : "late",
-                     tuning.trigger_first ? "wait" : "loads", tuning.load_chunk);
+                     trigger_name(tuning.trigger), tuning.load_chunk);
 }
 
 std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target& target) {
+  // The unpacked entry realigns long rows whose size is no multiple of a leaf: contiguous, they are
+  // unaligned all but always. Elsewhere it serves the odd view, and the code is not worth its
+  // compile time.
+  const bool realign = spec.hidden % 8 != 0 && tuning.threads_per_row >= 32;
   std::string text = fmt::format(
       "// {} on {}: {}\n"
       "#ifndef RMSJIT_SPEC_CUH\n#define RMSJIT_SPEC_CUH\n"
-      "#include \"rmsnorm.cuh\"\n"
+      "#include \"rmsnorm.cuh\"\n{}"
       "namespace rmsjit {{\nstruct Spec {{\n",
-      spec_text(spec), target.name(), tuning_text(tuning));
+      spec_text(spec), target.name(), tuning_text(tuning),
+      realign ? "#include \"realign.cuh\"\n" : "");
   const auto type = [&](const char* name, DType dtype) {
     text += fmt::format("  using {} = {};\n", name, type_name(dtype));
-  };
-  const auto constant = [&](const char* kind, const char* name, const auto& value) {
-    text += fmt::format("  static constexpr {} {} = {};\n", kind, name, value);
   };
   type("X", spec.x_dtype());
   type("W", spec.weight_dtype());
   type("R", spec.has_residual() ? spec.residual_dtype_resolved() : spec.x_dtype());
   type("Y", spec.y_dtype());
-  constant("int", "kHidden", spec.hidden);
-  constant("float", "kInvHidden", fmt::format("{:a}f", 1.0f / static_cast<float>(spec.hidden)));
-  constant("bool", "kHeads", spec.layout == Layout::kHeads);
-  constant("bool", "kHasWeight", spec.has_weight());
-  constant("bool", "kOnePlus", spec.weight_form == WeightForm::kOnePlus);
-  constant("bool", "kResidual", spec.has_residual());
-  constant("bool", "kYInPlace", spec.y_placement == YPlacement::kInPlace);
-  constant("bool", "kResidualInPlace", spec.residual_placement == ResidualPlacement::kInPlace);
-  constant("AddRound", "kAddRound", fmt::format("AddRound::{}", add_round_name(spec.add_round)));
-  constant("MulRound", "kMulRound",
-           spec.mul_round == MulRound::kTwice ? "MulRound::kTwice" : "MulRound::kOnce");
-  constant("bool", "kExactRoot", spec.root == Root::kExact);
-  constant("bool", "kPdl", spec.pdl == Pdl::kOn);
-  constant("bool", "kConstantWeight", spec.constant_weight == ConstantWeight::kOn);
-  constant("int", "kThreads", tuning.threads_per_row);
-  constant("int", "kMaxRows", tuning.max_rows_per_block);
-  constant("int", "kRegisterSlots", tuning.register_slots);
-  constant("int", "kSharedSlots", tuning.shared_slots);
-  constant("bool", "kWeightEarly", tuning.weight_early);
-  constant("bool", "kTriggerFirst", tuning.trigger_first);
-  constant("int", "kChunk", tuning.load_chunk);
-  constant("int", "kSharedBytes", shared_bytes(spec, tuning));
-  return text + "};\n}  // namespace rmsjit\n#endif\n";
+  text += fmt::format(
+      "  static RMSJIT_DEVICE constexpr float inv_hidden() {{ return {:a}f; }}\n"
+      "  enum : int {{\n",
+      1.0f / static_cast<float>(spec.hidden));
+  const auto constant = [&](const char* name, const auto& value) {
+    text += fmt::format("    {} = {},\n", name, value);
+  };
+  constant("kHidden", spec.hidden);
+  constant("kThreads", tuning.threads_per_row);
+  constant("kMaxRows", tuning.max_rows_per_block);
+  constant("kRegisterSlots", tuning.register_slots);
+  constant("kSharedSlots", tuning.shared_slots);
+  constant("kChunk", tuning.load_chunk);
+  constant("kSharedBytes", shared_bytes(spec, tuning));
+  text += "  };\n  enum : bool {\n";
+  const bool pdl = spec.pdl == Pdl::kOn;
+  constant("kHeads", spec.layout == Layout::kHeads);
+  constant("kHasWeight", spec.has_weight());
+  constant("kOnePlus", spec.weight_form == WeightForm::kOnePlus);
+  constant("kResidual", spec.has_residual());
+  constant("kSumRounded", spec.add_round == AddRound::kRounded);
+  constant("kOutputRounded", spec.add_round != AddRound::kUnrounded);
+  constant("kRoundTwice", spec.mul_round == MulRound::kTwice);
+  constant("kExactRoot", spec.root == Root::kExact);
+  constant("kPdl", pdl);
+  constant("kConstantWeight", spec.constant_weight == ConstantWeight::kOn);
+  constant("kWeightEarly", tuning.weight_early);
+  constant("kTriggerAtWait", pdl && tuning.trigger == Trigger::kWait);
+  constant("kTriggerAtLoads", pdl && tuning.trigger == Trigger::kLoads);
+  constant("kTriggerAtEnd", pdl && tuning.trigger == Trigger::kEnd);
+  constant("kRealign", realign);
+  return text + "  };\n};\n}  // namespace rmsjit\n#endif\n";
 }
 
 }  // namespace rmsjit

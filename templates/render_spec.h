@@ -11,6 +11,10 @@
 
 namespace rmsjit {
 
+// Under PDL, when the next kernel may start: right after this one's wait, once its loads are under
+// way, or after its stores. It waits for the end of this one in any case before it touches memory.
+enum class Trigger { kWait, kLoads, kEnd };
+
 // The launch shape that the kernel is compiled for; chosen by runtime/launch_plan.cc alone. No
 // choice here changes a bit of the result (DESIGN: the fixed sum).
 struct Tuning {
@@ -25,9 +29,7 @@ struct Tuning {
   int shared_slots = 0;
   // Weight loaded before the sum (hides its latency), or after it (fewer registers).
   bool weight_early = true;
-  // PDL: the next kernel may start right after this one's wait, or once its loads are under way.
-  // Measured: the former pays from about 4096 elements on, the latter below.
-  bool trigger_first = false;
+  Trigger trigger = Trigger::kLoads;
   // Leaves whose loads are in flight together before the first of them is used.
   int load_chunk = 4;
 

@@ -7,7 +7,7 @@
 
 namespace rmsjit {
 
-constexpr int kParamsAbi = 1;
+enum : int { kParamsAbi = 2 };
 
 // Strides in elements. Row r is token r / heads, head r % heads; heads is 1 for Layout::kRows.
 struct TensorStrides {
@@ -26,6 +26,7 @@ struct RmsNormParams {
   TensorStrides residual_out_stride;
   TensorStrides y_stride;
   long long rows;  // tokens * heads, > 0
+  unsigned long long heads_reciprocal;  // (2^64 - 1) / heads, rounded down
   unsigned heads;
   float eps;  // finite, >= 0
 };

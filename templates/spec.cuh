@@ -8,27 +8,33 @@ struct Spec {
   using W = bf16_t;
   using R = bf16_t;
   using Y = bf16_t;
-  static constexpr int kHidden = 4096;
-  static constexpr float kInvHidden = 0x1p-12f;
-  static constexpr bool kHeads = false;
-  static constexpr bool kHasWeight = true;
-  static constexpr bool kOnePlus = false;
-  static constexpr bool kResidual = true;
-  static constexpr bool kYInPlace = false;
-  static constexpr bool kResidualInPlace = true;
-  static constexpr AddRound kAddRound = AddRound::kRounded;
-  static constexpr MulRound kMulRound = MulRound::kOnce;
-  static constexpr bool kExactRoot = false;
-  static constexpr bool kPdl = true;
-  static constexpr bool kConstantWeight = false;
-  static constexpr int kThreads = 128;
-  static constexpr int kMaxRows = 1;
-  static constexpr int kRegisterSlots = 4;
-  static constexpr int kSharedSlots = 0;
-  static constexpr bool kWeightEarly = true;
-  static constexpr bool kTriggerFirst = true;
-  static constexpr int kChunk = 4;
-  static constexpr int kSharedBytes = 528;
+  static RMSJIT_DEVICE constexpr float inv_hidden() { return 0x1p-12f; }
+  enum : int {
+    kHidden = 4096,
+    kThreads = 128,
+    kMaxRows = 1,
+    kRegisterSlots = 4,
+    kSharedSlots = 0,
+    kChunk = 4,
+    kSharedBytes = 528,
+  };
+  enum : bool {
+    kHeads = false,
+    kHasWeight = true,
+    kOnePlus = false,
+    kResidual = true,
+    kSumRounded = true,
+    kOutputRounded = true,
+    kRoundTwice = false,
+    kExactRoot = false,
+    kPdl = true,
+    kConstantWeight = false,
+    kWeightEarly = true,
+    kTriggerAtWait = true,
+    kTriggerAtLoads = false,
+    kTriggerAtEnd = false,
+    kRealign = false,
+  };
 };
 }  // namespace rmsjit
 #endif

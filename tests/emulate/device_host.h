@@ -25,8 +25,6 @@ struct alignas(4 * N) Words {
   u32 w[N];
 };
 
-enum class Load { kCoherent, kReadOnly };
-
 // --- where this thread is ---
 RMSJIT_DEVICE u32 thread_x() { return emulate::position().thread_x; }
 RMSJIT_DEVICE u32 thread_y() { return emulate::position().thread_y; }
@@ -38,10 +36,10 @@ RMSJIT_DEVICE u32 bytes_past_16(const void* p) {
 }
 
 // --- global memory: copied bytewise, because the buffers hold no objects of these types ---
-template <class T, Load kLoad>
+template <class T>
 RMSJIT_DEVICE T checked_load(const void* p) {
   T v;
-  emulate::on_load(&v, p, sizeof(T), kLoad == Load::kReadOnly);
+  emulate::on_load(&v, p, sizeof(T));
   return v;
 }
 template <class T>
@@ -50,22 +48,13 @@ RMSJIT_DEVICE void checked_store(void* p, const T& v) {
   __builtin_memcpy(p, &v, sizeof(T));
 }
 
-template <Load kLoad>
-RMSJIT_DEVICE Words<4> load_words(const Words<4>* p) {
-  return checked_load<Words<4>, kLoad>(p);
-}
-template <Load kLoad>
-RMSJIT_DEVICE u32 load_u16(const u16* p) {
-  return checked_load<u16, kLoad>(p);
-}
-template <Load kLoad>
-RMSJIT_DEVICE u32 load_u32(const u32* p) {
-  return checked_load<u32, kLoad>(p);
-}
+RMSJIT_DEVICE Words<4> load_words(const Words<4>* p) { return checked_load<Words<4>>(p); }
+RMSJIT_DEVICE u32 load_element(const u16* p) { return checked_load<u16>(p); }
+RMSJIT_DEVICE u32 load_element(const u32* p) { return checked_load<u32>(p); }
 RMSJIT_DEVICE void store_words(Words<4>* p, const Words<4>& v) { checked_store(p, v); }
 RMSJIT_DEVICE void store_words(Words<2>* p, const Words<2>& v) { checked_store(p, v); }
-RMSJIT_DEVICE void store_u16(u16* p, u32 v) { checked_store(p, static_cast<u16>(v)); }
-RMSJIT_DEVICE void store_u32(u32* p, u32 v) { checked_store(p, v); }
+RMSJIT_DEVICE void store_element(u16* p, u32 v) { checked_store(p, static_cast<u16>(v)); }
+RMSJIT_DEVICE void store_element(u32* p, u32 v) { checked_store(p, v); }
 
 // --- conversions: to nearest even; a NaN becomes the canonical NaN of the type ---
 RMSJIT_DEVICE float float_from_bits(u32 bits) { return __builtin_bit_cast(float, bits); }
@@ -114,6 +103,9 @@ RMSJIT_DEVICE u32 funnel_shift_right(u32 low, u32 high, u32 bits) {
 }
 
 // --- arithmetic that has to be one instruction ---
+RMSJIT_DEVICE u64 multiply_high(u64 a, u64 b) {
+  return static_cast<u64>((static_cast<unsigned __int128>(a) * b) >> 64);
+}
 RMSJIT_DEVICE float fused_multiply_add(float a, float b, float c) {
   return __builtin_fmaf(a, b, c);
 }

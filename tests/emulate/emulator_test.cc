@@ -30,7 +30,6 @@ enum class Bug {
   kStoreToInput,
   kStoreTwice,
   kReadAfterOthersWrite,
-  kReadOnlyPath,
   kSharedRace,
   kSharedOutside,
   kSharedNeverWritten,
@@ -56,9 +55,9 @@ struct ToyScratch {
 bool is(const ToyParams& p, Bug bug) { return p.bug == bug; }
 
 float load(const float* p) {
-  return float_from_bits(load_u32<Load::kCoherent>(reinterpret_cast<const u32*>(p)));
+  return float_from_bits(load_element(reinterpret_cast<const u32*>(p)));
 }
-void store(float* p, float v) { store_u32(reinterpret_cast<u32*>(p), bits_from_float(v)); }
+void store(float* p, float v) { store_element(reinterpret_cast<u32*>(p), bits_from_float(v)); }
 
 void before_sum(const ToyParams& p, u32 t) {
   if (p.pdl) {
@@ -71,10 +70,9 @@ void before_sum(const ToyParams& p, u32 t) {
   if (is(p, Bug::kStorePastTheRow) && t == 63) store(p.y + kThreads, 0);
   if (is(p, Bug::kLoadOutside) && t == 0) load(p.x + 100000);
   if (is(p, Bug::kMisalignedLoad) && t == 0) {
-    load_words<Load::kCoherent>(reinterpret_cast<const Words<4>*>(p.x + 1));
+    load_words(reinterpret_cast<const Words<4>*>(p.x + 1));
   }
   if (is(p, Bug::kStoreToInput) && t == 0) store(const_cast<float*>(p.x), 0);
-  if (is(p, Bug::kReadOnlyPath)) load_u32<Load::kReadOnly>(reinterpret_cast<u32*>(p.in_place + t));
 }
 
 void after_sum(const ToyParams& p, u32 t, float total) {
@@ -148,7 +146,6 @@ struct Toy {
     b.element_bytes = 4;
     b.readable = name != "y";
     b.writable = name != "x";
-    b.read_only_path = name == "x";
     return b;
   }
 };
@@ -196,7 +193,6 @@ TEST(Emulator, FindsEveryPlantedBug) {
       {Bug::kMisalignedLoad, false, "an address that is 4 modulo 16"},
       {Bug::kStoreToInput, false, "x, which is only read"},
       {Bug::kStoreTwice, false, "written twice"},
-      {Bug::kReadOnlyPath, false, "read-only path"},
       {Bug::kSharedRace, false, "with no barrier"},
       {Bug::kSharedOutside, false, "outside the shared array"},
       {Bug::kSharedNeverWritten, false, "before anything is written"},

@@ -7,10 +7,10 @@
 namespace rmsjit::emulate {
 namespace {
 
-MemoryMap::Access access(const void* address, unsigned bytes, bool read_only_path) {
+MemoryMap::Access access(const void* address, unsigned bytes) {
   Machine& m = machine();
   const bool waited = !m.launch().pdl || m.current().waited;
-  return {address, bytes, read_only_path, waited, m.thread_in_grid()};
+  return {address, bytes, waited, m.thread_in_grid()};
 }
 
 void check(const std::string& fault) {
@@ -21,13 +21,13 @@ void check(const std::string& fault) {
 
 Position position() { return machine().position(); }
 
-void on_load(void* value, const void* address, unsigned bytes, bool read_only_path) {
+void on_load(void* value, const void* address, unsigned bytes) {
   machine().step();
-  check(machine().launch().memory->load(access(address, bytes, read_only_path), value));
+  check(machine().launch().memory->load(access(address, bytes), value));
 }
 void on_store(const void* address, unsigned bytes) {
   machine().step();
-  check(machine().launch().memory->store(access(address, bytes, false)));
+  check(machine().launch().memory->store(access(address, bytes)));
 }
 void on_shared_load(const void* cell, unsigned bytes) {
   machine().step();

@@ -15,7 +15,7 @@ struct Position {
 Position position();
 
 // Copies the bytes to value, poison in place of elements that another thread has overwritten.
-void on_load(void* value, const void* address, unsigned bytes, bool read_only_path);
+void on_load(void* value, const void* address, unsigned bytes);
 void on_store(const void* address, unsigned bytes);
 void on_shared_load(const void* cell, unsigned bytes);
 void on_shared_store(const void* cell, unsigned bytes);

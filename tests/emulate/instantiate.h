@@ -6,6 +6,7 @@
 
 #include "tests/emulate/device_host.h"
 // Found through the include path: a changed copy of the template for the mutation check.
+#include "realign.cuh"
 #include "rmsnorm.cuh"
 #include "tests/emulate/kernel.h"
 

@@ -61,9 +61,9 @@ Tuning forced_plan(const NormSpec& spec, int turn, int kind) {
   if (kind == 2 && turn % 2 == 0) counts = thread_counts(leaves, 256, 1024);
   if (counts.empty()) counts = thread_counts(leaves, 1, 1024);
   const int threads = counts[static_cast<size_t>(turn) * 5 % counts.size()];
-  Tuning tuning = complete_tuning(spec, kTarget, threads, pick_rows(threads, turn + kind));
+  Tuning tuning = complete_tuning(spec, kTarget, threads, pick_rows(threads, turn + kind),
+                                  static_cast<Trigger>(turn / 2 % 3));
   force_homes(spec, turn + kind, tuning);
-  tuning.trigger_first = turn / 2 % 2 == 0;
   if (turn % 4 == 1) tuning.load_chunk = 1;
   if (turn % 4 == 2) tuning.load_chunk = 3;
   return tuning;

@@ -68,6 +68,7 @@ class Tensors {
     params_.rows = (c.skipped_tokens + c.tokens) * c.heads;
     rows_ = c.tokens * c.heads;
     params_.heads = static_cast<unsigned>(c.heads);
+    params_.heads_reciprocal = UINT64_MAX / params_.heads;
     params_.eps = pool.eps();
     for (int64_t r = 0; r < rows_; ++r) {
       x_->fill_row(r, pool_row(pool, r).x);
@@ -78,18 +79,14 @@ class Tensors {
   const RmsNormParams& params() const { return params_; }
 
   MemoryMap memory() const {
-    const bool pdl = spec_.pdl == Pdl::kOn;
     MemoryMap map;
     const auto add = [&](GuardedTensor* tensor, const char* name, bool reads, bool writes) {
       if (tensor == nullptr) return;
       Buffer buffer = tensor->buffer(name);
       buffer.readable = reads;
       buffer.writable = writes;
-      buffer.read_only_path = !pdl && !writes;
-      if (tensor == weight_.get()) {
+      if (tensor == weight_.get())
         buffer.before_wait = spec_.constant_weight == ConstantWeight::kOn;
-        buffer.read_only_path = !pdl || buffer.before_wait;
-      }
       map.add(std::move(buffer));
     };
     add(x_.get(), "x", true, y_in_place_);

@@ -67,9 +67,6 @@ std::string MemoryMap::load(const Access& access, void* value) {
   if (!access.waited && !buffer.before_wait) {
     return fmt::format("load of {} before the PDL wait", buffer.name);
   }
-  if (access.read_only_path && !buffer.read_only_path) {
-    return fmt::format("load of {} through the read-only path", buffer.name);
-  }
   std::memcpy(value, access.address, access.bytes);
   if (place.entry->writers.empty()) return {};
   const auto size = static_cast<size_t>(buffer.element_bytes);

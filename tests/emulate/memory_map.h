@@ -24,8 +24,7 @@ struct Buffer {
   int element_bytes = 1;
   bool readable = true;
   bool writable = false;
-  bool read_only_path = false;  // may be loaded through the read-only path
-  bool before_wait = false;     // may be loaded before the PDL wait
+  bool before_wait = false;  // may be loaded before the PDL wait
 };
 
 class MemoryMap {
@@ -37,7 +36,6 @@ class MemoryMap {
   struct Access {
     const void* address;
     unsigned bytes;
-    bool read_only_path;
     bool waited;      // the PDL wait is behind this thread, or there is none
     uint32_t thread;  // in the grid, from 1
   };

@@ -3,29 +3,28 @@
 # shellcheck shell=bash
 
 # --- the formula ---
-bug drop_eps rmsnorm.cuh 'fused_multiply_add(sum, Spec::kInvHidden, eps)' 'sum * Spec::kInvHidden'
-bug wrong_divisor rmsnorm.cuh 'fused_multiply_add(sum, Spec::kInvHidden, eps)' \
+bug drop_eps rmsnorm.cuh 'fused_multiply_add(sum, Spec::inv_hidden(), eps)' 'sum * Spec::inv_hidden()'
+bug wrong_divisor rmsnorm.cuh 'fused_multiply_add(sum, Spec::inv_hidden(), eps)' \
   'fused_multiply_add(sum, 1.0f / (Spec::kHidden + 1), eps)'
-bug eps_not_fused rmsnorm.cuh 'fused_multiply_add(sum, Spec::kInvHidden, eps)' \
-  'sum * Spec::kInvHidden + eps'
+bug eps_not_fused rmsnorm.cuh 'fused_multiply_add(sum, Spec::inv_hidden(), eps)' \
+  'sum * Spec::inv_hidden() + eps'
 bug zero_row_not_guarded rmsnorm.cuh 'return m == 0.0f ? 0.0f : root;' 'return root;'
-bug one_plus_forgotten rmsnorm.cuh 'w[i] = 1.0f + w[i];' ';'
-bug weight_before_rounding rmsnorm.cuh 'if constexpr (Spec::kMulRound == MulRound::kTwice) {' \
+bug one_plus_forgotten rmsnorm.cuh 'w = {1.0f + w.low, 1.0f + w.high};' ';'
+bug weight_before_rounding rmsnorm.cuh 'if constexpr (Spec::kRoundTwice) {' \
   'if constexpr (false) {'
-bug rounds_twice_always rmsnorm.cuh 'if constexpr (Spec::kMulRound == MulRound::kTwice) {' \
+bug rounds_twice_always rmsnorm.cuh 'if constexpr (Spec::kRoundTwice) {' \
   'if constexpr (true) {'
-bug h_not_rounded rmsnorm.cuh 'if constexpr (Spec::kAddRound == AddRound::kRounded) r_leaf.widen(h);' ''
-bug stats_rounded rmsnorm.cuh 'if constexpr (Spec::kAddRound == AddRound::kRounded) r_leaf.widen(h);' \
-  'r_leaf.widen(h);'
+bug h_not_rounded rmsnorm.cuh 'if constexpr (Spec::kSumRounded) v = r_leaf.pair(i);' ''
+bug stats_rounded rmsnorm.cuh 'if constexpr (Spec::kSumRounded) v = r_leaf.pair(i);' \
+  'v = r_leaf.pair(i);'
 
 # --- the fixed sum ---
 bug fma_replaced reduce.cuh 'fused_multiply_add(h[1], h[1], h[0] * h[0])' '(h[1] * h[1] + h[0] * h[0])'
 bug one_chain_of_eight reduce.cuh 'return low + high;' \
   'float s = 0; for (int i = 0; i < 8; ++i) s = fused_multiply_add(h[i], h[i], s); return s;'
 bug slots_in_sequence reduce.cuh \
-  'return halving_sum<kCount, kFirst, 2 * kStep>(value) +
-           halving_sum<kCount, kFirst + kStep, 2 * kStep>(value);' \
-  'float s = 0; for (int i = 0; i < kCount; ++i) s += value(i); return s;'
+  'return halving_sum<kFirst, 2 * kStep>(v) + halving_sum<kFirst + kStep, 2 * kStep>(v);' \
+  'float s = 0; for (int i = 0; i < kCount; ++i) s += v[i]; return s;'
 bug lanes_in_other_order reduce.cuh \
   'for (int mask = kLanes / 2; mask > 0; mask /= 2)' 'for (int mask = 1; mask < kLanes; mask *= 2)'
 bug last_shuffle_missing reduce.cuh 'mask > 0; mask /= 2' 'mask > 1; mask /= 2'
@@ -34,22 +33,19 @@ bug barrier_of_first_warp reduce.cuh 'block_barrier();' 'if (thread_x() < 32) bl
 bug scratch_of_first_row reduce.cuh 'Spec::kMaxRows == 1 ? 0 : thread_y() * Spec::kThreads' '0'
 
 # --- which element, which row ---
-bug last_pack_skipped rmsnorm.cuh 'leaf < S::kFullLeaves) {' 'leaf < S::kFullLeaves - 1) {'
-bug tail_skipped rmsnorm.cuh 'if (leaf == S::kFullLeaves) f(leaf, S::kTail);' ''
-bug tail_into_next_row rmsnorm.cuh 'if (leaf == S::kFullLeaves) f(leaf, S::kTail);' \
-  'if (leaf == S::kFullLeaves) f(leaf, kLeafElements);'
+bug last_pack_skipped rmsnorm.cuh 'leaf_index<Spec>(slot) < S::kFullLeaves;' 'leaf_index<Spec>(slot) < S::kFullLeaves - 1;'
+bug tail_skipped rmsnorm.cuh 'if (is_tail<Spec>(slot)) load_leaf' 'if (false) load_leaf'
+bug tail_into_next_row rmsnorm.cuh 'store_leaf<T, kPacked, S::kTail>' 'store_leaf<T, kPacked, kLeafElements>'
 bug row_off_by_one rmsnorm.cuh 'i64 token = row;' 'i64 token = row + 1;'
 bug idle_rows_work rmsnorm.cuh 'Spec::kMaxRows == 1 || index < p.rows' 'true'
-bug swapped_stride rmsnorm.cuh 'offset(p.y_stride, token, head)' 'offset(p.x_stride, token, head)'
-bug residual_out_stride rmsnorm.cuh 'offset(p.residual_out_stride, token, head)' \
-  'offset(p.residual_stride, token, head)'
+bug swapped_stride rmsnorm.cuh 'offset(p.y_stride)' 'offset(p.x_stride)'
+bug residual_out_stride rmsnorm.cuh 'offset(p.residual_out_stride)' \
+  'offset(p.residual_stride)'
 bug head_stride_ignored rmsnorm.cuh 'head * stride.head' 'head * Spec::kHidden'
 bug stride_of_32_bits rmsnorm.cuh 'return token * stride.token +' \
   'return static_cast<int>(token * stride.token) +'
-bug weight_of_first_slot rmsnorm.cuh 'load_row_leaf<Spec, W, Tensors::kWLoad, kPacked>(
-            w, static_cast<const typename W::Storage*>(p.weight), leaf, count);' \
-  'load_row_leaf<Spec, W, Tensors::kWLoad, kPacked>(
-            w, static_cast<const typename W::Storage*>(p.weight), leaf % Spec::kThreads, count);'
+bug weight_of_first_slot rmsnorm.cuh 'kPacked>(w, weight, slot);' 'kPacked>(w, weight, 0);'
+bug head_not_corrected rmsnorm.cuh 'if (head >= p.heads) {' 'if (false) {'
 bug residual_not_stored rmsnorm.cuh 'if (Spec::kResidual && slot < S::kHeldSlots) {' 'if (false) {'
 bug reread_stores_twice rmsnorm.cuh 'if (Spec::kResidual && slot < S::kHeldSlots) {' \
   'if (Spec::kResidual) {'
@@ -57,9 +53,9 @@ bug stash_of_wrong_slot rmsnorm.cuh '(slot - S::kRegisterSlots) * (Held::kWords 
   '(slot - S::kRegisterSlots) * (Held::kWords / 4)'
 
 # --- unaligned rows ---
-bug realigns_first_leaf rmsnorm.cuh 'kRealign && index > 0 && index' 'kRealign && index'
-bug realigns_last_leaf rmsnorm.cuh 'index + 1 < Shape<Spec>::kFullLeaves' \
-  'index < Shape<Spec>::kFullLeaves'
+bug realigns_first_leaf rmsnorm.cuh 'index > 0 && index + 1' 'index + 1'
+bug realigns_last_leaf rmsnorm.cuh 'index > 0 && index + 1 <' \
+  'index > 0 && index <'
 bug first_lane_completes rmsnorm.cuh 'lane == 0, last);' 'false, last);'
 bug last_lane_leaves_rest rmsnorm.cuh 'lane == kWarpThreads - 1 || index + 1' 'index + 1'
 bug piece_shift_wrong realign.cuh '8 * (bytes & 3u)' '8 * (bytes & 1u)'
@@ -72,4 +68,3 @@ bug trigger_before_wait rmsnorm.cuh 'if constexpr (Spec::kPdl) pdl_wait();' \
 bug weight_before_wait rmsnorm.cuh 'Spec::kWeightEarly && Spec::kConstantWeight' \
   'Spec::kWeightEarly'
 bug wait_without_pdl rmsnorm.cuh 'if constexpr (Spec::kPdl) pdl_wait();' 'pdl_wait();'
-bug in_place_read_only rmsnorm.cuh 'Spec::kPdl || Spec::kYInPlace || Shape' 'Spec::kPdl || Shape'

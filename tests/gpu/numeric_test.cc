@@ -96,7 +96,7 @@ TEST(GpuNumeric, ARowGivesTheSameBitsInEveryBatchAndUnderEveryPlan) {
       if (leaves > 32 * threads) continue;
       for (int rows : {1, 2, 8}) {
         if (threads * rows > 1024 || threads * rows < 32) continue;
-        const KernelId id{spec, target, complete_tuning(spec, target, threads, rows)};
+        const KernelId id{spec, target, complete_tuning(spec, target, threads, rows, Trigger::kEnd)};
         const Result<CompiledImage> image = compiler->compile(make_compile_request(id));
         ASSERT_TRUE(image.ok()) << image.message();
         const bench::KernelUnderTest kernel(cuda, id, image->image);

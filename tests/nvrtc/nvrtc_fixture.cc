@@ -64,6 +64,8 @@ void expect_shippable(const KernelId& id, const CompiledImage& image) {
   SCOPED_TRACE(spec_text(id.spec) + " for " + id.target.name() + ", " + tuning_text(id.tuning));
   EXPECT_EQ(image.stack_bytes, 0);
   EXPECT_EQ(image.spill_bytes, 0);
+  // A constexpr variable in the template would be a global, and loading ten times as slow.
+  EXPECT_EQ(image.image.find(".nv.global"), std::string::npos);
   EXPECT_GT(image.registers, 0);
   // Registers are given to a warp in units of 8 a thread, out of 65536 a multiprocessor.
   const int threads = id.tuning.threads_per_row * id.tuning.max_rows_per_block;

@@ -45,7 +45,7 @@ TEST(RenderSpec, GivesTheCommittedSample) {
   std::stringstream sample;
   sample << in.rdbuf();
   Tuning tuning = plain_tuning();
-  tuning.trigger_first = true;
+  tuning.trigger = Trigger::kWait;
   EXPECT_EQ(render_spec(parsed("hidden=4096,x=bf16,residual=add,pdl=on"), tuning, kSm90),
             sample.str());
 }
@@ -61,14 +61,12 @@ TEST(RenderSpec, GivesEachMeaningfulSpecAnotherText) {
       "hidden=4096,weight=none",
       "hidden=4096,y=f32",
       "hidden=4096,weight_form=one_plus",
-      "hidden=4096,y_placement=in_place",
       "hidden=4096,mul_round=twice",
       "hidden=4096,root=exact",
       "hidden=4096,pdl=on",
       "hidden=4096,pdl=on,constant_weight=on",
       "hidden=4096,residual=add",
       "hidden=4096,residual=add,residual_dtype=f32",
-      "hidden=4096,residual=add,residual_placement=out_of_place",
       "hidden=4096,residual=add,add_round=unrounded",
       "hidden=4096,residual=add,add_round=stats_unrounded",
   };
@@ -87,7 +85,7 @@ TEST(RenderSpec, GivesEachTuningAnotherText) {
   tunings[3].register_slots = 2;
   tunings[4].shared_slots = 1;
   tunings[5].weight_early = false;
-  tunings[6].trigger_first = true;
+  tunings[6].trigger = Trigger::kWait;
   tunings[7].load_chunk = 2;
   std::map<std::string, size_t> seen;
   for (size_t i = 0; i < tunings.size(); ++i) {
@@ -100,7 +98,7 @@ TEST(RenderSpec, GivesEachTuningAnotherText) {
 TEST(RenderSpec, RendersTheReciprocalAsTheNearestFloat) {
   for (int hidden : {1, 3, 7, 769, 4096, 5125, 262143, 262144}) {
     const std::string text = code(parsed("hidden=" + std::to_string(hidden)), plain_tuning());
-    const std::string name = "kInvHidden = ";
+    const std::string name = "inv_hidden() { return ";
     const size_t at = text.find(name);
     ASSERT_NE(at, std::string::npos);
     const double rendered = std::strtod(text.c_str() + at + name.size(), nullptr);
@@ -117,7 +115,7 @@ TEST(RenderSpec, AsksForDynamicSharedMemoryOnlyAbove48KiB) {
   tuning.shared_slots = 8;
   const int bytes = 8 * 512 * 32 + 512 * 4;  // eight slots of 32 bytes a thread, a partial each
   EXPECT_EQ(dynamic_shared_bytes(spec, tuning), bytes);
-  EXPECT_NE(code(spec, tuning).find("kSharedBytes = " + std::to_string(bytes) + ";"),
+  EXPECT_NE(code(spec, tuning).find("kSharedBytes = " + std::to_string(bytes) + ","),
             std::string::npos);
 }
 

@@ -29,27 +29,28 @@ struct Candidate {
 };
 
 // Every block shape that the fixed sum allows and that could pay: at most 16 leaves a thread.
-std::vector<Candidate> candidates(const NormSpec& spec, const Target& target) {
-  const int leaves = static_cast<int>((spec.hidden + 7) / 8);
+std::vector<int> thread_counts(int leaves) {
   std::vector<int> threads;
   for (int t = 1; t <= 1024; t *= 2) {
-    if (t >= 4 || t >= leaves) {
-      if (leaves <= 16 * t || t == 1024) threads.push_back(t);
-    }
+    if ((t >= 4 || t >= leaves) && (leaves <= 16 * t || t == 1024)) threads.push_back(t);
     if (t >= leaves && t >= 32) break;
   }
   const int exact = (leaves + 31) / 32 * 32;
   if (exact <= 1024 && (exact & (exact - 1)) != 0) threads.push_back(exact);
+  return threads;
+}
+
+std::vector<Candidate> candidates(const NormSpec& spec, const Target& target) {
+  std::vector<Trigger> triggers = {Trigger::kEnd};
+  if (spec.pdl == Pdl::kOn) triggers = {Trigger::kWait, Trigger::kLoads, Trigger::kEnd};
   std::vector<Candidate> out;
-  for (int t : threads) {
+  for (int t : thread_counts(static_cast<int>((spec.hidden + 7) / 8))) {
     for (int rows : {1, 2, 4, 8, 16, 32}) {
       if (t * rows > 512 && rows > 1) continue;
-      if (t < 32 && t * rows < 32) continue;
-      Tuning tuning = complete_tuning(spec, target, t, rows);
-      out.push_back({KernelId{spec, target, tuning}, "", "", {}});
-      if (tuning.weight_early) {
-        tuning.weight_early = false;
-        out.push_back({KernelId{spec, target, tuning}, "", "", {}});
+      if (t < 32 && t * rows < 128) continue;
+      for (Trigger trigger : triggers) {
+        out.push_back(
+            {KernelId{spec, target, complete_tuning(spec, target, t, rows, trigger)}, "", "", {}});
       }
     }
   }
