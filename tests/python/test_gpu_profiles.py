@@ -42,7 +42,7 @@ def test_agrees_with_the_engines_formula(like, one_plus, add, dtype, hidden):
     y, h = run(like, x, weight, residual, **form)
     expected, expected_h = formulas.engine(like, x, weight, residual, one_plus=one_plus)
     apart = formulas.ulps(y, expected)
-    # The order of the sum and the root move rstd by a few parts in 2^24: that takes the one rounding
+    # The order of the sum and the root move rstd by parts in 2^24, which takes the one rounding
     # of f16 (11 bits) or bf16 (8) over a boundary for less than one product in a thousand, by one
     # ulp. With two roundings, one ulp of the first is less than two of the second: an ulp is 2^-p
     # to 2^(1-p) of its value.
