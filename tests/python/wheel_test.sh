@@ -26,4 +26,4 @@ env -i PATH=/usr/bin:/bin "$work/user/bin/rmsnorm-aot" build --spec hidden=4096,
 env -i PATH=/usr/bin:/bin "$work/user/bin/rmsnorm-aot" verify --bundle "$work/bundle"
 cd "$root/tests/python"
 RMSJIT_CACHE_DIR="" LD_LIBRARY_PATH=$stub "$work/user/bin/python" -m pytest -q -p no:cacheprovider \
-  test_package.py
+  test_package.py test_engines.py
