@@ -117,5 +117,6 @@ def norm(x, weight=None, residual=None, *, out=None, residual_out=None, eps=1e-6
         form = "one_plus" if fields.get("weight_form") == "one_plus" else "plain"
         return _traced(form, like, x, weight, residual, residual_out, out, eps, None, layout,
                        **fields)
-    form = _forms.forms[like, residual is not None, tuple(sorted(fields.items())), layout, None]
+    own = tuple(sorted(fields.items())) if fields else ()
+    form = _forms.forms[like, residual is not None, own, layout, None]
     return form.run(x, weight, residual, residual_out, out, eps, None)
