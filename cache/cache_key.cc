@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/cache_key.h"
 
-#include <sodium/crypto_hash_sha256.h>
-
 #include <utility>
 
 #include "cache/errors.h"
@@ -65,14 +63,6 @@ Result<Digest> Digest::from_hex(std::string_view hex) {
     if (high < 0 || low < 0) return bad_digest_text(hex);
     digest.bytes[i] = static_cast<uint8_t>(16 * high + low);
   }
-  return digest;
-}
-
-Digest sha256(std::string_view bytes) {
-  Digest digest;
-  static_assert(crypto_hash_sha256_BYTES == sizeof digest.bytes);
-  crypto_hash_sha256(digest.bytes.data(), reinterpret_cast<const unsigned char*>(bytes.data()),
-                     bytes.size());
   return digest;
 }
 

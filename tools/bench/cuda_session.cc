@@ -104,6 +104,8 @@ Buffer::~Buffer() {
 
 void Buffer::upload(const void* from, size_t bytes, size_t at) {
   cuda_->check(cuda_->api().cuMemcpyHtoD(address_ + at, from, bytes), "cuMemcpyHtoD");
+  // Returns once the bytes are staged, and a non-blocking stream does not wait for the rest.
+  cuda_->synchronize();
 }
 
 void Buffer::download(void* to, size_t bytes, size_t at) const {
@@ -112,6 +114,7 @@ void Buffer::download(void* to, size_t bytes, size_t at) const {
 
 void Buffer::fill(unsigned char byte) {
   cuda_->check(cuda_->api().cuMemsetD8(address_, byte, bytes_), "cuMemsetD8");
+  cuda_->synchronize();  // asynchronous, too
 }
 
 Stream::Stream(const Cuda& cuda) : cuda_(cuda) {
