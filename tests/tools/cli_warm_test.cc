@@ -87,6 +87,22 @@ TEST_F(CliWarm, ABundleThatIsNotThereIsNotTried) {
   EXPECT_EQ(check({"--spec", "hidden=0", "--arch", "sm_90"}).exit_code, 2);
 }
 
+TEST_F(CliWarm, WhereASignatureIsRequiredTheGateOpensForASignedBundleOnly) {
+  build_two();
+  std::string key = run_cli({"keygen", "--out", path("key")}).out;
+  key.erase(key.find_last_not_of('\n') + 1);
+  const auto gate = [&] {
+    return run_cli(
+        {"warm", "--check", "--spec", "hidden=64", "--arch", "sm_90", "--bundle", path("bundle")},
+        {.environment = {{"RMSJIT_REQUIRE_SIGNATURE", "1"}, {"RMSJIT_TRUSTED_KEYS", key}}});
+  };
+  const CliResult unsigned_bundle = gate();
+  EXPECT_EQ(unsigned_bundle.exit_code, 1);
+  EXPECT_NE(unsigned_bundle.err.find("is not signed"), std::string::npos) << unsigned_bundle.err;
+  ASSERT_EQ(run_cli({"sign", "--bundle", path("bundle"), "--key", path("key")}).exit_code, 0);
+  EXPECT_EQ(gate().exit_code, 0);
+}
+
 TEST_F(CliWarm, TheJournalOfMissesBuildsWhatWasMissing) {
   build_two();
   const std::vector<std::string> wanted = {"--spec", "hidden=72,y=f32", "--spec",
