@@ -37,7 +37,7 @@ class TreeBuilder : public nlohmann::detail::json_sax_dom_parser<json> {
   explicit TreeBuilder(json& tree) : json_sax_dom_parser(tree, false) {}
 
   bool key(std::string& name) {
-    last_key_ = name;
+    last_key_ = printable(name);  // it is shown in messages
     return json_sax_dom_parser::key(name);
   }
   bool parse_error(size_t byte, const std::string& token, const nlohmann::detail::exception& why) {

@@ -68,6 +68,7 @@ void make_thing(FuzzedDataProvider& input, const std::string& v1) {
   const fs::path path = fs::path(v1) / name;
   std::error_code ignored;
   fs::create_directories(path.parent_path(), ignored);
+  fs::remove_all(path, ignored);  // else a write would follow a link or wait for a FIFO's reader
   switch (input.ConsumeIntegralInRange(0, 5)) {
     case 0:
       fs::create_directory(path, ignored);

@@ -100,8 +100,10 @@ TEST(ModelConfig, DtypesFlagsAndListsAreChecked) {
 }
 
 TEST(ModelConfig, ControlBytesOfTheConfigDoNotReachTheMessage) {
-  const std::string message = error_of(llama("\"hidden_size\":\"\\u001b[31m\\u0007\""));
-  for (char c : message) EXPECT_GE(c, ' ') << message;
+  for (const char* fields : {"\"hidden_size\":\"\\u001b[31m\\u0007\"", "\"a\\bname\":256,!"}) {
+    const std::string message = error_of(llama(fields));
+    for (char c : message) EXPECT_GE(c, ' ') << message;
+  }
 }
 
 }  // namespace
