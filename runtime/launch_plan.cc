@@ -26,9 +26,9 @@ struct Plan {
 };
 
 // From `rmsnorm-bench tune` on an H100, bf16: the single plan of each size that costs least over
-// row counts from 1 to 16384. A size that is not in the file has the plan of the next larger one,
-// and up to 32 leaves as many threads as leaves, rounded up to a power of two. Other targets use
-// the same file: what decides is latency inside one multiprocessor, which they share.
+// row counts from 1 to 8192. A size that is not in the file has the block of the next larger one;
+// up to 32 leaves that block has as many threads a row as leaves, rounded up to a power of two.
+// Other targets use the same file: what decides is latency inside one multiprocessor.
 struct PlanRow {
   int most_leaves;
   Plan plain, add, plain_pdl, add_pdl;

@@ -4,7 +4,6 @@
 
 #include <sodium/crypto_hash_sha256.h>
 
-#include <algorithm>
 #include <random>
 #include <set>
 #include <string>

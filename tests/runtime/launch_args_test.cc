@@ -102,6 +102,7 @@ TEST(LaunchArgs, TheBlockHoldsWhatTheCallerGave) {
   EXPECT_EQ(params.y_stride.token, 640);
   EXPECT_EQ(params.rows, 15);
   EXPECT_EQ(params.heads, 5u);
+  EXPECT_EQ(params.heads_reciprocal, UINT64_MAX / 5);
   EXPECT_EQ(params.eps, 1e-6f);
   EXPECT_EQ(block.block_x, static_cast<uint32_t>(facts.tuning.threads_per_row));
   EXPECT_GE(int64_t{block.grid_x} * block.block_y, 15);
@@ -298,6 +299,22 @@ TEST(LaunchArgs, HeadsBeyond32BitsAreNamed) {
   const Status status = launch(facts, args_for(facts, 1, int64_t{1} << 32));
   EXPECT_NE(status.message().find("heads=4294967296 is too many"), std::string::npos)
       << status.message();
+}
+
+// Few rows spread over the GPU, but never in blocks of less than four warps.
+TEST(RowsPerBlock, ShrinkWithTheRowsDownToFourWarps) {
+  Tuning tuning;
+  tuning.threads_per_row = 16;
+  tuning.max_rows_per_block = 32;
+  EXPECT_EQ(rows_per_block(tuning, 32 * 132, 132), 32);
+  EXPECT_EQ(rows_per_block(tuning, 32 * 132 - 1, 132), 16);
+  EXPECT_EQ(rows_per_block(tuning, 1, 132), 8);
+  tuning.threads_per_row = 1;  // hidden up to 8: the plan's block is as large
+  tuning.max_rows_per_block = 128;
+  EXPECT_EQ(rows_per_block(tuning, 1, 132), 128);
+  tuning.threads_per_row = 1024;
+  tuning.max_rows_per_block = 1;
+  EXPECT_EQ(rows_per_block(tuning, 1, 132), 1);
 }
 
 }  // namespace
