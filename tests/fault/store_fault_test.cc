@@ -75,11 +75,11 @@ class StoreFault : public testing::Test {
 };
 
 TEST_F(StoreFault, AColdKeyIsServedUnderEveryFault) {
-  EXPECT_GT(sweep([] {}, {Effect::kFail, Effect::kFailAfter, Effect::kShort}), 2000);
+  EXPECT_GT(sweep([] {}, {Effect::kFail, Effect::kFailAfter, Effect::kShort}), 100 * kErrorCount);
 }
 
 TEST_F(StoreFault, AKeyOnTheDiskIsServedUnderEveryFault) {
-  EXPECT_GT(sweep([&] { publish(); }, {Effect::kFail, Effect::kShort}), 400);
+  EXPECT_GT(sweep([&] { publish(); }, {Effect::kFail, Effect::kShort}), 20 * kErrorCount);
 }
 
 TEST_F(StoreFault, ADamagedKeyIsServedUnderEveryFault) {
@@ -90,7 +90,7 @@ TEST_F(StoreFault, ADamagedKeyIsServedUnderEveryFault) {
                   fs::resize_file(entry_file(), fs::file_size(entry_file()) / 2);
                 },
                 {Effect::kFail, Effect::kShort}),
-            1000);
+            50 * kErrorCount);
 }
 
 // With n descriptors left, for every n up to what a prepare needs.
