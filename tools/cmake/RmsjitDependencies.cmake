@@ -33,3 +33,7 @@ if(NOT EXISTS ${RMSJIT_CUDA_INCLUDE_DIR}/cuda.h OR NOT EXISTS ${RMSJIT_CUDA_INCL
 endif()
 add_library(rmsjit_cuda_headers INTERFACE)
 target_include_directories(rmsjit_cuda_headers SYSTEM INTERFACE ${RMSJIT_CUDA_INCLUDE_DIR})
+if(NOT EXISTS ${RMSJIT_CUDA_INCLUDE_DIR}/nvtx3/nvToolsExt.h)
+  message(NOTICE "rmsjit: no nvtx3/nvToolsExt.h in ${RMSJIT_CUDA_INCLUDE_DIR}: built without NVTX "
+                 "ranges, and nvtx_test is left out; the trace callback works as ever")
+endif()
