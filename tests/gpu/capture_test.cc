@@ -62,14 +62,17 @@ TEST_F(Capture, AColdKeyInsideACaptureIsATypedErrorAndTheCaptureStaysValid) {
   stream->synchronize();
 }
 
-TEST_F(Capture, PrepareOnAnotherThreadLeavesAGlobalCaptureValid) {
+TEST_F(Capture, PreparingAndClosingOnAnotherThreadLeaveAGlobalCaptureValid) {
   const NormSpec captured = spec_of("hidden=768"), prepared = spec_of("hidden=776");
   const auto sets = bench::make_tensor_sets(*cuda, captured, 4, 1);
   const rmsjit_kernel* kernel = runtime->prepare(captured);
   const rmsjit_args args = tight_args(captured, sets[0], 4);
   const bench::Graph graph(*cuda, *stream, [&](CUstream s) {
     EXPECT_EQ(rmsjit_kernel_launch(kernel, &args, s, nullptr), RMSJIT_OK);
-    std::thread([&] { EXPECT_NE(runtime->prepare(prepared), nullptr); }).join();
+    std::thread([&] {
+      EXPECT_NE(runtime->prepare(prepared), nullptr);
+      EXPECT_NE(TestRuntime().prepare(prepared), nullptr);  // unloaded at once
+    }).join();
     EXPECT_EQ(rmsjit_kernel_launch(kernel, &args, s, nullptr), RMSJIT_OK);
   });
   graph.launch();

@@ -127,10 +127,14 @@ TEST_F(Context, AResetAndForgottenDeviceIsPreparedAgain) {
       ASSERT_NE(kernel, nullptr);
       {
         Place place(*cuda, spec);
+        SCOPED_TRACE(testing::Message()
+                     << "round " << round << ", library_retains=" << library_retains);
         expect_launch(kernel, place.args, place.stream.get());
         const std::vector<char> y = place.result();
         if (expected.empty()) expected = y;
-        EXPECT_EQ(y, expected) << "round " << round << ", library_retains=" << library_retains;
+        EXPECT_EQ(y, expected);
+        expect_lookup(spec, 0, place.args, place.stream.get());
+        EXPECT_EQ(place.result(), expected) << "by look-up";
       }
       cuda->check(reset(cuda->device()), "cuDevicePrimaryCtxReset");
       cuda.reset();

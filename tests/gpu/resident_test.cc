@@ -97,6 +97,7 @@ class Resident : public OnDevice {
 };
 
 TEST_F(Resident, APersistentKernelElsewhereDoesNotHoldUpTheFirstLaunchOfAPreparedKey) {
+  if (short_run()) GTEST_SKIP() << "compute-sanitizer runs one kernel at a time";
   using std::chrono::steady_clock;
   Neighbours::Persistent persistent(*neighbours);
   steady_clock::duration longest{};
@@ -107,7 +108,7 @@ TEST_F(Resident, APersistentKernelElsewhereDoesNotHoldUpTheFirstLaunchOfAPrepare
   }
   stream->synchronize();
   EXPECT_TRUE(persistent.release()) << "something waited until the persistent kernel gave up";
-  EXPECT_LT(longest, std::chrono::milliseconds(short_run() ? 500 : 20));
+  EXPECT_LT(longest, std::chrono::milliseconds(20));
   RecordProperty("longest_launch_us", std::to_string(longest / std::chrono::microseconds(1)));
   expect_right_results();
 }
