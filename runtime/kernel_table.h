@@ -15,33 +15,38 @@ namespace rmsjit {
 
 class LoadedKernel;
 
-// The whole spec and the device in one word; 0 when a field is out of its range, which only the
-// slow path can explain.
+// The whole spec and the device in one word; 0 when a field does not fit its bits, which only the
+// slow path can explain. A value that fits but has no meaning makes a word that no kernel has.
 inline uint64_t pack_word(const rmsjit_spec& spec, int32_t device) {
-  uint64_t word = 1, bad = 0;  // the leading 1 keeps every word from being 0
-  const auto put = [&](int32_t value, uint32_t largest, int bits) {
-    bad |= static_cast<uint32_t>(value) > largest;
-    word = word << bits | static_cast<uint32_t>(value);
-  };
+  const auto bits = [](int32_t value) { return static_cast<uint32_t>(value); };
   const uint64_t hidden = static_cast<uint64_t>(spec.hidden) - 1;
-  bad |= hidden > 0x3ffff;
-  put(device, 0xffff, 16);
-  put(static_cast<int32_t>(hidden), 0x3ffff, 18);
-  put(spec.layout, 1, 1);
-  put(spec.x, 3, 2);
-  put(spec.weight, 4, 3);
-  put(spec.y, 3, 2);
-  put(spec.residual, 1, 1);
-  put(spec.residual_dtype, 3, 2);
-  put(spec.weight_form, 1, 1);
-  put(spec.y_placement, 1, 1);
-  put(spec.residual_placement, 1, 1);
-  put(spec.add_round, 2, 2);
-  put(spec.mul_round, 1, 1);
-  put(spec.root, 1, 1);
-  put(spec.pdl, 2, 2);
-  put(spec.constant_weight, 1, 1);
-  return bad ? 0 : word;
+  const uint32_t one_bit =
+      bits(spec.layout | spec.residual | spec.weight_form | spec.y_placement |
+           spec.residual_placement | spec.mul_round | spec.root | spec.constant_weight);
+  const uint32_t two_bits = bits(spec.x | spec.y | spec.residual_dtype | spec.add_round | spec.pdl);
+  if ((hidden >> 18 | bits(device) >> 16 | one_bit >> 1 | two_bits >> 2 | bits(spec.weight) >> 3) !=
+      0) [[unlikely]] {
+    return 0;
+  }
+  uint64_t word = 1;  // keeps every word from being 0
+  const auto put = [&](int32_t value, int width) { word = (word << width) + bits(value); };
+  put(device, 16);
+  put(static_cast<int32_t>(hidden), 18);
+  put(spec.layout, 1);
+  put(spec.x, 2);
+  put(spec.weight, 3);
+  put(spec.y, 2);
+  put(spec.residual, 1);
+  put(spec.residual_dtype, 2);
+  put(spec.weight_form, 1);
+  put(spec.y_placement, 1);
+  put(spec.residual_placement, 1);
+  put(spec.add_round, 2);
+  put(spec.mul_round, 1);
+  put(spec.root, 1);
+  put(spec.pdl, 2);
+  put(spec.constant_weight, 1);
+  return word;
 }
 
 class KernelTable {

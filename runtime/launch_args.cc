@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checks stand in one pass, each returning its own sentence; on the good path they are a few
-// dozen predicted branches. Only two tensors whose byte ranges meet (slices of one buffer) pay for
-// divisions.
+// usual_launch.h takes nearly every call; read_tensors the others. Only two tensors whose byte
+// ranges meet (slices of one buffer) pay for divisions.
 #include "runtime/launch_args.h"
 
 #include <cfloat>
@@ -9,6 +8,7 @@
 #include "runtime/launch_errors.h"
 #include "runtime/launch_plan.h"
 #include "runtime/launch_tensors.h"
+#include "runtime/usual_launch.h"
 
 namespace rmsjit {
 namespace {
@@ -39,13 +39,40 @@ Status bad_counts(const LaunchFacts& facts, const Extent& extent) {
                                kMostBlocks * facts.tuning.max_rows_per_block);
 }
 
-// A 64-bit division costs several times one of 32 bits.
+// A 64-bit division costs several times one of 32 bits, and one of 32 several times the rest.
 inline int64_t divide_up(int64_t rows, int per_block) {
-  if (rows <= INT32_MAX - 1024) [[likely]] {
+  if (per_block == 1) return rows;
+  if (rows <= UsualLaunch::kMostRows) [[likely]] {
     return (static_cast<uint32_t>(rows) + static_cast<uint32_t>(per_block) - 1) /
            static_cast<uint32_t>(per_block);
   }
   return rows / per_block + (rows % per_block != 0);
+}
+
+// Everything of the block but pointers, strides and eps; false: more blocks than a grid has.
+inline bool fill_grid(const LaunchFacts& facts, const Extent& extent, int64_t rows,
+                      LaunchBlock& block) {
+  const int per_block = rows_per_block(facts.tuning, rows, facts.multiprocessors);
+  const int64_t blocks = divide_up(rows, per_block);
+  block.params.rows = rows;
+  block.params.heads = static_cast<unsigned>(extent.heads);
+  if (facts.has_heads) block.params.heads_reciprocal = UINT64_MAX / block.params.heads;
+  block.grid_x = static_cast<uint32_t>(blocks);
+  block.block_x = static_cast<uint32_t>(facts.tuning.threads_per_row);
+  block.block_y = static_cast<uint32_t>(per_block);
+  return blocks <= kMostBlocks;
+}
+
+[[gnu::cold, gnu::noinline]] Status read_carefully(const LaunchFacts& facts, const Extent& extent,
+                                                   const rmsjit_args& args, int64_t rows,
+                                                   LaunchBlock& block) {
+  if (extent.heads > UINT32_MAX) return errors::heads_too_many(extent.heads);
+  Spans spans;
+  Status error;
+  if (!read_tensors(facts, extent, args, spans, block.params, error)) return error;
+  block.packed = is_packed(spans);
+  if (fill_grid(facts, extent, rows, block)) return {};
+  return errors::rows_too_many(extent.tokens, extent.heads, kMostBlocks * int64_t{block.block_y});
 }
 
 }  // namespace
@@ -77,27 +104,14 @@ Status make_launch_block(const LaunchFacts& facts, const rmsjit_args& args, Laun
     return errors::eps_not_allowed(args.eps);
   if (args.reserved != 0) [[unlikely]]
     return errors::reserved_not_zero(args.reserved);
-  if (extent.heads > UINT32_MAX) [[unlikely]]
-    return errors::heads_too_many(extent.heads);
-
-  Spans spans;
-  Status error;
-  if (!read_tensors(facts, extent, args, spans, block.params, error)) [[unlikely]]
-    return error;
-
-  const int per_block = rows_per_block(facts.tuning, rows, facts.multiprocessors);
-  const int64_t blocks = divide_up(rows, per_block);
-  if (blocks > kMostBlocks) [[unlikely]] {
-    return errors::rows_too_many(extent.tokens, extent.heads, kMostBlocks * per_block);
+  if (UsualLaunch usual(facts, extent);
+      rows <= UsualLaunch::kMostRows && usual.read(args, block.params)) [[likely]] {
+    block.packed = usual.packed();
+    fill_grid(facts, extent, rows, block);
+  } else {
+    RMSJIT_RETURN_IF_ERROR(read_carefully(facts, extent, args, rows, block));
   }
-  block.params.rows = rows;
-  block.params.heads = static_cast<unsigned>(extent.heads);
-  if (facts.has_heads) block.params.heads_reciprocal = UINT64_MAX / block.params.heads;
   block.params.eps = args.eps;
-  block.grid_x = static_cast<uint32_t>(blocks);
-  block.block_x = static_cast<uint32_t>(facts.tuning.threads_per_row);
-  block.block_y = static_cast<uint32_t>(per_block);
-  block.packed = is_packed(spans);
   return {};
 }
 

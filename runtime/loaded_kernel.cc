@@ -20,7 +20,14 @@ LoadedKernel::LoadedKernel(const Driver& driver, const DeviceContext& where, con
       registers_(acquired.entry.metadata.registers),
       spill_bytes_(acquired.entry.metadata.spill_bytes),
       shared_bytes_(acquired.entry.metadata.shared_bytes +
-                    static_cast<int32_t>(facts_.dynamic_shared_bytes)) {}
+                    static_cast<int32_t>(facts_.dynamic_shared_bytes)) {
+  overlap_.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+  overlap_.value.programmaticStreamSerializationAllowed = 1;
+  config_.gridDimY = config_.gridDimZ = config_.blockDimZ = 1;
+  config_.sharedMemBytes = facts_.dynamic_shared_bytes;
+  config_.attrs = facts_.pdl ? &overlap_ : nullptr;
+  config_.numAttrs = facts_.pdl ? 1 : 0;
+}
 
 Status LoadedKernel::launch(const rmsjit_args& args, CUstream stream) const {
   LaunchBlock block;
@@ -33,18 +40,11 @@ Status LoadedKernel::launch(const rmsjit_args& args, CUstream stream) const {
 }
 
 CUresult LoadedKernel::submit(LaunchBlock& block, CUstream stream) const {
-  CUlaunchAttribute overlap;
-  overlap.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
-  overlap.value.programmaticStreamSerializationAllowed = 1;
-  CUlaunchConfig config{};
+  CUlaunchConfig config = config_;
   config.gridDimX = block.grid_x;
-  config.gridDimY = config.gridDimZ = config.blockDimZ = 1;
   config.blockDimX = block.block_x;
   config.blockDimY = block.block_y;
-  config.sharedMemBytes = facts_.dynamic_shared_bytes;
   config.hStream = stream;
-  config.attrs = facts_.pdl ? &overlap : nullptr;
-  config.numAttrs = facts_.pdl ? 1 : 0;
   void* params[] = {&block.params};
   return launch_kernel_(&config, block.packed ? module_.packed : module_.any, params, nullptr);
 }

@@ -46,6 +46,8 @@ class LoadedKernel {
   decltype(&::cuLaunchKernelEx) launch_kernel_;
   LaunchFacts facts_;
   Module module_;
+  CUlaunchAttribute overlap_{};  // of PDL
+  CUlaunchConfig config_{};      // what is the same in every launch
   const Driver& driver_;
   DeviceContext where_;
 

@@ -44,7 +44,7 @@ TEST(PackWord, EveryFieldAndEveryValueHasItsOwnBits) {
   }
 }
 
-TEST(PackWord, AValueOutOfRangeIsLeftToTheSlowPath) {
+TEST(PackWord, AValueThatDoesNotFitIsLeftToTheSlowPath) {
   const rmsjit_spec good = spec_of("hidden=4096");
   EXPECT_EQ(pack_word(good, -1), 0u);
   EXPECT_EQ(pack_word(good, 65536), 0u);
@@ -59,7 +59,7 @@ TEST(PackWord, AValueOutOfRangeIsLeftToTheSlowPath) {
         &rmsjit_spec::y_placement, &rmsjit_spec::residual_placement, &rmsjit_spec::add_round,
         &rmsjit_spec::mul_round, &rmsjit_spec::root, &rmsjit_spec::pdl,
         &rmsjit_spec::constant_weight}) {
-    for (const int32_t value : {-1, 5, INT32_MIN, INT32_MAX}) {
+    for (const int32_t value : {-1, 8, INT32_MIN, INT32_MAX}) {
       rmsjit_spec spec = good;
       spec.*field = value;
       EXPECT_EQ(pack_word(spec, 0), 0u) << value;

@@ -6,66 +6,17 @@
 
 #include <cmath>
 #include <functional>
-#include <limits>
 #include <string>
 
-#include "rmsjit/spec_text.h"
-#include "runtime/launch_plan.h"
+#include "tests/runtime/launch_shapes.h"
 
 namespace rmsjit {
 namespace {
-
-constexpr int64_t kTebibyte = int64_t{1} << 40;
-constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
-
-void* address(int64_t value) { return reinterpret_cast<void*>(value); }
-
-LaunchFacts facts_of(const std::string& text, int multiprocessors = 132) {
-  const Target target{90, false};
-  const NormSpec spec = *resolve(*parse_spec(text), target);
-  return LaunchFacts(spec, launch_plan(spec, target), multiprocessors);
-}
-
-// Every tensor that the spec has, a TiB apart, dense.
-rmsjit_args args_for(const LaunchFacts& facts, int64_t tokens, int64_t heads = 1) {
-  rmsjit_args args{};
-  args.struct_size = sizeof args;
-  args.tokens = tokens;
-  args.heads = heads;
-  args.eps = 1e-6f;
-  const int64_t head = facts.hidden, token = facts.hidden * (facts.has_heads ? heads : 1);
-  args.x = address(kTebibyte);
-  args.x_token_stride = args.residual_token_stride = token;
-  args.x_head_stride = args.residual_head_stride = head;
-  if (facts.weight_bytes != 0) args.weight = address(2 * kTebibyte);
-  if (facts.residual_bytes == 0) args.residual_token_stride = args.residual_head_stride = 0;
-  if (facts.residual_bytes != 0) args.residual = address(3 * kTebibyte);
-  if (facts.residual_bytes != 0 && !facts.residual_in_place) {
-    args.residual_out = address(4 * kTebibyte);
-    args.residual_out_token_stride = token;
-    args.residual_out_head_stride = head;
-  }
-  if (!facts.y_in_place) {
-    args.y = address(5 * kTebibyte);
-    args.y_token_stride = token;
-    args.y_head_stride = head;
-  }
-  return args;
-}
 
 Status launch(const LaunchFacts& facts, const rmsjit_args& args) {
   LaunchBlock block;
   return make_launch_block(facts, args, block);
 }
-
-const char* const kShapes[] = {
-    "hidden=4096",
-    "hidden=4096,residual=add",
-    "hidden=4096,residual=add,residual_placement=out_of_place,y=f32",
-    "hidden=4096,y_placement=in_place,weight=none",
-    "hidden=128,layout=heads",
-    "hidden=127,layout=heads,x=f32,residual=add,y_placement=in_place",
-};
 
 TEST(LaunchArgs, DenseTensorsAreAccepted) {
   for (const char* text : kShapes) {
