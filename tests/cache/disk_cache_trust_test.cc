@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whom a cache directory trusts. Most of these need two users, so they need root.
-#include <grp.h>
 #include <sys/mount.h>
-#include <sys/wait.h>
 
-#include <functional>
-
+#include "tests/as_user.h"
 #include "tests/cache/scratch.h"
 
 namespace rmsjit {
@@ -15,22 +12,6 @@ using Kind = Lookup::Kind;
 using Mode = DiskCache::Mode;
 using Share = DiskCache::Share;
 namespace fs = std::filesystem;
-
-constexpr uid_t kAlice = 12345, kBob = 12346;
-constexpr gid_t kTeam = 23456;
-
-// Runs `body` as another user, in a child; true if it returned true.
-bool as_user(uid_t user, gid_t group, const std::function<bool()>& body) {
-  const pid_t child = fork();
-  if (child == 0) {
-    if (setgroups(0, nullptr) != 0 || setgid(group) != 0 || setuid(user) != 0) _exit(3);
-    const bool good = body();
-    std::fflush(nullptr);
-    _exit(good && !testing::Test::HasFailure() ? 0 : 1);
-  }
-  int status = 0;
-  return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
 
 TEST(DiskCacheTrust, FolderThatOthersCanWriteIsRefused) {
   Scratch scratch;

@@ -127,10 +127,11 @@ struct Misdeed {
 
 TEST(CompileWorker, EveryMisdeedIsATypedErrorAndTheNextCompileWorks) {
   const auto compiler = make_worker_compiler(fake_options());
-  for (const Misdeed& misdeed : {Misdeed{"crash", "signal 11"}, Misdeed{"killed", "signal 9"},
-                                 Misdeed{"exit 7", "exit code 7"}, Misdeed{"cut", "exit code 0"},
-                                 Misdeed{"garbage", "something else than a reply"},
-                                 Misdeed{"frame", "something else than a reply"}}) {
+  for (const Misdeed& misdeed :
+       {Misdeed{"crash", "signal 11"}, Misdeed{"killed", "signal 9"}, Misdeed{"memory", "signal 6"},
+        Misdeed{"exit 7", "exit code 7"}, Misdeed{"cut", "exit code 0"},
+        Misdeed{"garbage", "something else than a reply"},
+        Misdeed{"frame", "something else than a reply"}}) {
     const auto image = compiler->compile(fake_request(misdeed.command));
     EXPECT_EQ(image.code(), StatusCode::kWorkerFailed) << misdeed.command;
     EXPECT_NE(image.message().find(misdeed.said), std::string::npos) << image.message();

@@ -7,6 +7,7 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -15,6 +16,7 @@
 
 #include "tests/runtime/compiler_fixture.h"
 #include "tests/runtime/host_state.h"
+#include "tests/runtime/temp_dir.h"
 
 namespace rmsjit {
 namespace {
@@ -162,6 +164,26 @@ TEST(CompilerHost, ThatMayNotStartProgramsCompilesInside) {
   });
   if (result == 77) GTEST_SKIP() << "this kernel or container allows no seccomp filter";
   EXPECT_EQ(result, 0);
+}
+
+TEST(CompilerHost, OnAFileSystemThatExecutesNothingCompilesInside) {
+  const TempDir folder;
+  if (mount("none", folder.path().c_str(), "tmpfs", MS_NOEXEC, nullptr) != 0) {
+    GTEST_SKIP() << "cannot mount: " << std::generic_category().message(errno);
+  }
+  const std::string worker = folder.path("rmsjit-worker");
+  std::filesystem::copy_file(fake_options().worker, worker);
+  EXPECT_EQ(in_another_host([&] {
+              CompilerOptions options = fake_options();
+              options.worker = worker;
+              std::string said;
+              options.warn = [&](const std::string& text) { said += text; };
+              const auto image = make_worker_compiler(options)->compile(fake_request());
+              if (told_pid(image) != getpid()) return 1;
+              return said.find("Permission denied") != std::string::npos ? 0 : 2;
+            }),
+            0);
+  EXPECT_EQ(umount(folder.path().c_str()), 0);
 }
 
 TEST(CompilerHost, WithNoDescriptorLeftGetsAnErrorAndRecovers) {
