@@ -128,7 +128,7 @@ struct Misdeed {
 TEST(CompileWorker, EveryMisdeedIsATypedErrorAndTheNextCompileWorks) {
   const auto compiler = make_worker_compiler(fake_options());
   for (const Misdeed& misdeed :
-       {Misdeed{"crash", "signal 11"}, Misdeed{"killed", "signal 9"}, Misdeed{"memory", "signal 6"},
+       {Misdeed{"crash", "signal 11"}, Misdeed{"killed", "signal 9"}, Misdeed{"memory", "ended"},
         Misdeed{"exit 7", "exit code 7"}, Misdeed{"cut", "exit code 0"},
         Misdeed{"garbage", "something else than a reply"},
         Misdeed{"frame", "something else than a reply"}}) {
