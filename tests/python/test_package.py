@@ -19,11 +19,22 @@ from rmsjit import _forms, _frameworks, _native, errors
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
+class RecordingArray(FakeArray):
+    """Of a framework that says in C whether gradients are recorded: always."""
+
+
+_always = ctypes.CFUNCTYPE(ctypes.c_bool)(lambda: True)
+
+
 def _classify(kind):
     if kind is FakeArray:
-        return (_frameworks.CAPSULE, None, lambda: 0, lambda a: FakeArray(*a._shape), None, None)
+        return (_frameworks.CAPSULE, None, lambda: 0, lambda a: FakeArray(*a._shape), None, None,
+                None)
+    if kind is RecordingArray:
+        return (_frameworks.CAPSULE, None, lambda: 0, None, None, None,
+                ctypes.cast(_always, ctypes.c_void_p).value)
     if kind is ImmutableArray:
-        return (_frameworks.READ_ONLY, None, None, None, None, None)
+        return (_frameworks.READ_ONLY, None, None, None, None, None, None)
     return _frameworks.classify(kind)
 
 
@@ -61,6 +72,15 @@ def test_signatures_are_those_of_the_engines():
     for function in (rmsjit.rmsnorm, rmsjit.fused_add_rmsnorm):
         parameters = inspect.signature(function).parameters
         assert parameters["eps"].default == 1e-6 and parameters["enable_pdl"].default is None
+
+
+@needs_stub
+def test_gradients_are_asked_of_a_framework_in_c():
+    x, out, w = (RecordingArray(4, 256), RecordingArray(4, 256), RecordingArray(256))
+    assert rmsjit.rmsnorm(x, w, out=out) is out  # gradients are recorded, but for none of these
+    w.requires_grad = True
+    with pytest.raises(errors.AutogradError):
+        rmsjit.rmsnorm(x, w, out=out)
 
 
 def test_every_public_function_is_documented_with_an_example():

@@ -28,8 +28,14 @@ const DLPackExchangeAPI* exchange_table(PyObject* capsule) {
   return table != nullptr && table->dltensor_from_py_object_no_sync != nullptr ? table : nullptr;
 }
 
+// The function at the address that an int holds, or null for None.
+bool (*c_function(PyObject* address))() {
+  if (address == Py_None || address == nullptr) return nullptr;
+  return reinterpret_cast<bool (*)()>(PyLong_AsVoidPtr(address));
+}
+
 const ArrayType* learn(PyTypeObject* type) {
-  // (access, exchange capsule, current_stream, empty_like, grad_enabled, on_device)
+  // (access, exchange capsule, current_stream, empty_like, grad_enabled, on_device, grad_mode)
   PyObject* facts = PyObject_CallFunctionObjArgs(hooks().classify, type, nullptr);
   if (facts == nullptr) return nullptr;
   ArrayType& slot = types[type_count < kMostTypes ? type_count : kMostTypes - 1];
@@ -44,6 +50,7 @@ const ArrayType* learn(PyTypeObject* type) {
   learnt.empty_like = item(facts, 3);
   learnt.grad_enabled = item(facts, 4);
   learnt.on_device = item(facts, 5);
+  learnt.grad_mode = c_function(PyTuple_GetItem(facts, 6));
   Py_DECREF(facts);
   Py_INCREF(type);
   learnt.type = type;

@@ -29,6 +29,9 @@ struct ArrayType {
   PyObject* empty_like = nullptr;
   PyObject* grad_enabled = nullptr;
   PyObject* on_device = nullptr;
+  // grad_enabled as a C function, where the framework has one: the call through Python costs as
+  // much as the checks of a launch.
+  bool (*grad_mode)() = nullptr;
 };
 
 // Null: the error is set.

@@ -39,6 +39,20 @@ bool check_weight(const Array& weight, int64_t hidden) {
   return false;
 }
 
+// False: the error is set.
+bool records_gradients(const ArrayType& type, bool& records) {
+  if (type.grad_mode != nullptr) [[likely]] {
+    records = type.grad_mode();
+    return true;
+  }
+  if (type.grad_enabled == nullptr) return true;
+  PyObject* answer = PyObject_CallNoArgs(type.grad_enabled);
+  if (answer == nullptr) return false;
+  records = answer == Py_True;
+  Py_DECREF(answer);
+  return true;
+}
+
 }  // namespace
 
 // Outputs that were not given: the input's memory, or new memory of the framework.
@@ -98,13 +112,10 @@ bool read_arrays(Call& call, Views& views) {
   return true;
 }
 
-// Asks Python once whether gradients are recorded, and if so each tensor whether it takes part.
+// Asks once whether gradients are recorded, and if so each tensor whether it takes part.
 bool check_autograd(const Call& call) {
-  if (call.owner->grad_enabled == nullptr) return true;
-  PyObject* answer = PyObject_CallNoArgs(call.owner->grad_enabled);
-  if (answer == nullptr) return false;
-  const bool records = answer == Py_True;
-  Py_DECREF(answer);
+  bool records = false;
+  if (!records_gradients(*call.owner, records)) return false;
   if (!records) [[likely]]
     return true;
   for (PyObject* array : {call.x, call.weight, call.residual}) {

@@ -2,6 +2,8 @@
 """What each framework's array type can do, told to the native part once a type. A framework is
 looked at only if the program itself imported it."""
 
+import ctypes
+import pathlib
 import sys
 
 from .errors import InvalidArgument
@@ -16,6 +18,15 @@ def _is_a(kind, module, name):
     return base is not None and issubclass(kind, base)
 
 
+def _grad_mode(torch):
+    """The address of torch's stable C function that is torch.is_grad_enabled(), or None."""
+    try:
+        library = ctypes.CDLL(pathlib.Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")
+        return ctypes.cast(library.aoti_torch_grad_mode_is_enabled, ctypes.c_void_p).value
+    except (OSError, AttributeError):  # a torch before it, or built otherwise
+        return None
+
+
 def _torch(kind):
     import torch
 
@@ -26,7 +37,8 @@ def _torch(kind):
             lambda: torch.cuda.current_stream().cuda_stream,
             torch.empty_like,
             torch.is_grad_enabled,
-            torch.cuda.device)
+            torch.cuda.device,
+            _grad_mode(torch))
 
 
 def _cupy(kind):
@@ -37,17 +49,19 @@ def _cupy(kind):
             lambda: cupy.cuda.get_current_stream().ptr,
             cupy.empty_like,
             None,
-            cupy.cuda.Device)
+            cupy.cuda.Device,
+            None)
 
 
 def classify(kind):
-    """(access, exchange table, current stream, allocator, gradients, device guard) of a type."""
+    """(access, exchange table, current stream, allocator, gradients, device guard, gradients in C)
+    of a type."""
     if _is_a(kind, "torch", "Tensor"):
         return _torch(kind)
     if _is_a(kind, "cupy", "ndarray"):
         return _cupy(kind)
     if hasattr(kind, "__dlpack__"):  # JAX and others: inputs only
-        return READ_ONLY, None, None, None, None, None
+        return READ_ONLY, None, None, None, None, None, None
     raise InvalidArgument(
         f"{kind.__module__}.{kind.__qualname__} is no array: torch, CuPy and, for inputs, any other "
         "array with __dlpack__ are allowed")
