@@ -33,6 +33,7 @@ class LoadedKernel {
   Status launch(const rmsjit_args& args, CUstream stream) const;
 
   const DeviceContext& where() const { return where_; }
+  const Module& module() const { return module_; }
   // Every field but struct_size; the strings live as long as this object.
   void describe(rmsjit_kernel_info& info) const;
   // Requires the kernel's context to be current. The kernel cannot be launched afterwards.

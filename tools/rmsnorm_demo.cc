@@ -76,27 +76,6 @@ double relative_error(const NormSpec& spec, const std::vector<double>& h,
   return std::sqrt(difference / size);
 }
 
-rmsjit_args args_of(const NormSpec& spec, const rmsjit::bench::TensorSet& set, int64_t rows) {
-  rmsjit_args args{};
-  args.struct_size = sizeof args;
-  args.x = set.x.data();
-  args.y = spec.y_placement == rmsjit::YPlacement::kInPlace ? set.x.data() : set.y.data();
-  args.tokens = rows;
-  args.heads = 1;
-  args.x_token_stride = args.y_token_stride = spec.hidden;
-  args.x_head_stride = args.y_head_stride = spec.hidden;
-  if (spec.has_weight()) args.weight = set.weight.data();
-  if (spec.has_residual()) {
-    const bool in_place = spec.residual_placement == rmsjit::ResidualPlacement::kInPlace;
-    args.residual = set.residual.data();
-    args.residual_out = in_place ? set.residual.data() : set.residual_out.data();
-    args.residual_token_stride = args.residual_out_token_stride = spec.hidden;
-    args.residual_head_stride = args.residual_out_head_stride = spec.hidden;
-  }
-  args.eps = kEps;
-  return args;
-}
-
 struct Prepared {
   const rmsjit_kernel* kernel = nullptr;
   double us = 0;  // from the bundle to a resident kernel
@@ -123,7 +102,7 @@ bool run_key(const rmsjit::bench::Cuda& cuda, const rmsjit::bench::Stream& strea
   const NormSpec spec = *rmsjit::parse_spec(text);
   const auto sets = rmsjit::bench::make_tensor_sets(cuda, spec, kTokens, 5);
   const auto launch = [&](CUstream s, size_t set) {
-    const rmsjit_args args = args_of(spec, sets[set], kTokens);
+    const rmsjit_args args = rmsjit::bench::contiguous_args(spec, sets[set], kTokens);
     if (rmsjit_kernel_launch(kernel, &args, s, &error) != RMSJIT_OK) fail(error.message);
   };
   // The fifth set is checked: its h is read back before (plain) or as stored (residual).

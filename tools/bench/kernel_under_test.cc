@@ -63,6 +63,27 @@ std::vector<TensorSet> make_tensor_sets(const Cuda& cuda, const NormSpec& spec, 
   return out;
 }
 
+rmsjit_args contiguous_args(const NormSpec& spec, const TensorSet& set, int64_t rows) {
+  rmsjit_args args{};
+  args.struct_size = sizeof args;
+  args.x = set.x.data();
+  args.y = spec.y_placement == YPlacement::kInPlace ? set.x.data() : set.y.data();
+  args.tokens = rows;
+  args.heads = 1;
+  args.x_token_stride = args.y_token_stride = spec.hidden;
+  args.x_head_stride = args.y_head_stride = spec.hidden;
+  if (spec.has_weight()) args.weight = set.weight.data();
+  if (spec.has_residual()) {
+    const bool in_place = spec.residual_placement == ResidualPlacement::kInPlace;
+    args.residual = set.residual.data();
+    args.residual_out = in_place ? set.residual.data() : set.residual_out.data();
+    args.residual_token_stride = args.residual_out_token_stride = spec.hidden;
+    args.residual_head_stride = args.residual_out_head_stride = spec.hidden;
+  }
+  args.eps = 1e-6f;
+  return args;
+}
+
 KernelUnderTest::KernelUnderTest(const Cuda& cuda, const KernelId& id, const std::string& image)
     : cuda_(cuda),
       id_(id),

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A kernel of an arbitrary plan, launched the way the library launches it, over rotating buffers.
-// For `tune` alone: what users get goes through the C ABI.
+// For `tune` and the raw side of `cold`: what users get goes through the C ABI.
 #ifndef RMSJIT_BENCH_KERNEL_UNDER_TEST_H_
 #define RMSJIT_BENCH_KERNEL_UNDER_TEST_H_
 
 #include <string>
 #include <vector>
 
+#include "rmsjit/rmsjit_c.h"
 #include "runtime/kernel_key.h"
 #include "templates/rmsnorm_params.h"
 #include "tools/bench/cuda_session.h"
@@ -20,6 +21,9 @@ struct TensorSet {
 // Random bf16/f16/f32 values, the same for each set's tensor of one role.
 std::vector<TensorSet> make_tensor_sets(const Cuda& cuda, const NormSpec& spec, int64_t rows,
                                         int sets);
+
+// A launch of the library over such a set: contiguous rows, eps 1e-6.
+rmsjit_args contiguous_args(const NormSpec& spec, const TensorSet& set, int64_t rows);
 
 class KernelUnderTest {
  public:

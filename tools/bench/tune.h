@@ -11,12 +11,13 @@
 namespace rmsjit::bench {
 
 struct TuneOptions {
-  std::vector<int64_t> hidden;
-  std::vector<int64_t> rows;
-  std::vector<std::string> variants;  // spec texts without hidden: "x=bf16,residual=add,pdl=on"
-  std::string nvrtc;                  // path, or empty to search
-  std::string json_path;              // every cell; empty: none
-  int jobs = 0;                       // compiler threads; 0: all cores
+  std::vector<int64_t> hidden = {4096};
+  std::vector<int64_t> rows = {1, 16, 128, 1024, 8192};
+  std::vector<std::string> variants = {
+      "x=bf16,pdl=on"};   // spec texts without hidden: "x=bf16,residual=add,pdl=on"
+  std::string nvrtc;      // path, or empty to search
+  std::string json_path;  // every cell; empty: none
+  int jobs = 0;           // compiler threads; 0: all cores
   int rounds = 7;
 };
 
