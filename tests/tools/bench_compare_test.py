@@ -98,5 +98,34 @@ class Targets(unittest.TestCase):
         self.assertEqual(slower, [])
 
 
+class HostAndColdTargets(unittest.TestCase):
+    @staticmethod
+    def verdicts(host, cold):
+        data = {**results([]), "host": host, "cold": cold}
+        return {target.name: target for target in compare.report(data, False)[0]}
+
+    def test_the_worst_spec_decides_about_a_launch(self):
+        def entry_of(spec, extra):
+            return {
+                "what": "kernel.launch", "spec": spec, "extra_ns": extra,
+                "extra_ns_lower": extra - 1, "extra_ns_upper": extra + 1,
+            }
+
+        name = "kernel.launch beside raw cuLaunchKernelEx"
+        good, bad = entry_of("a", 30.0), entry_of("b", 51.0)
+        self.assertEqual(self.verdicts([good], [])[name].verdict, "pass")
+        self.assertEqual(self.verdicts([good, bad], [])[name].verdict, "FAIL")
+        self.assertEqual(self.verdicts([], [])[name].verdict, "no data")
+
+    def test_a_peers_disk_is_not_ours(self):
+        ours = {"impl": "rmsjit", "route": "disk", "spec": "s", "ms": 0.5}
+        theirs = {"impl": "quack", "route": "disk", "hidden": 4096, "ms": 900.0, "import_ms": 4}
+        broken = {"impl": "liger", "route": "cold", "error": "no triton"}
+        raw = {"impl": "rmsjit", "route": "worker", "spec": "s", "ms": 200.0, "of_raw": 1.3}
+        found = self.verdicts([], [ours, theirs, broken, raw])
+        self.assertEqual(found["first launch, disk and bundle"].verdict, "pass")
+        self.assertEqual(found["first launch, compiled: of raw NVRTC"].verdict, "FAIL")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -17,7 +17,7 @@ import sys
 from collections import defaultdict
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from benchlib import cell_group, record, targets  # noqa: E402
+from benchlib import cell_group, host_targets, record, targets  # noqa: E402
 
 
 def group(data):
@@ -31,7 +31,9 @@ def group(data):
 def report(data, constant_weight):
     groups = group(data)
     return (
-        targets.all_targets(groups, constant_weight),
+        targets.all_targets(groups, constant_weight)
+        + host_targets.launch_targets(data["host"])
+        + host_targets.cold_targets(data["cold"]),
         cell_group.slower_cells(groups, constant_weight),
     )
 
@@ -57,6 +59,9 @@ def print_report(data, results, slower):
             f"[{item['lower']:.3f}, {item['upper']:.3f}] {item['ours_us']:.2f} / "
             f"{item['theirs_us']:.2f} us  {item['status']}"
         )
+    if data["cold"]:
+        print("\nFirst call in a fresh process:")
+        print("\n".join(host_targets.cold_lines(data["cold"])))
 
 
 def main(argv=None):

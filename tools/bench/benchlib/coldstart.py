@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long the first call of an implementation takes in a process that has a CUDA context and
 nothing else: with empty caches ("cold") and once more with the caches that the first process left
-("disk").
+("disk"). `import_ms` is what its package takes to import before that.
 
 Run as a program it is the measured process: coldstart.py IMPL HIDDEN, options from the environment.
 """
@@ -26,7 +26,7 @@ CACHES = (
 
 
 def measure(implementations, hidden, options, timeout=240):
-    """Entries for the results file's `prepare` list."""
+    """Entries for the results file's `cold` list."""
     out = []
     for name in implementations:
         with tempfile.TemporaryDirectory(prefix="rmsjit-cold-") as folder:
@@ -39,11 +39,25 @@ def measure(implementations, hidden, options, timeout=240):
                     {
                         "impl": name,
                         "hidden": hidden,
-                        "state": state,
+                        "route": state,
                         **_child(name, hidden, environment, timeout),
                     }
                 )
     return out
+
+
+def measure_own(program, options, hidden):
+    """The `cold` list of `rmsnorm-bench cold`: our routes beside a raw compile of the same source."""
+    with tempfile.TemporaryDirectory(prefix="rmsjit-cold-") as folder:
+        out = os.path.join(folder, "cold.json")
+        command = [program, "cold", "--spec", f"hidden={hidden},x=bf16", "--json", out]
+        for name in ("nvrtc", "worker"):
+            command += [f"--{name}", options[name]] if options[name] else []
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+        if done.returncode != 0:
+            return [{"impl": "rmsjit", "route": "all", "error": done.stderr.strip()[-400:]}]
+        with open(out, encoding="utf-8") as file:
+            return json.load(file)["cold"]
 
 
 def _child(name, hidden, environment, timeout):
@@ -99,7 +113,7 @@ def main(name, hidden):
         json.dumps(
             {
                 "import_ms": round(1e3 * (imported - begin), 1),
-                "first_ms": round(1e3 * (end - imported), 1),
+                "ms": round(1e3 * (end - imported), 1),
             }
         )
     )

@@ -9,6 +9,11 @@ wait, `launches` and `kernels` the launches in the graph and the kernels that ea
 `rounds` the microseconds of each round (the same index is the same moment for all entries of a
 cell), and on rmsjit's entries `ratios` {impl: [ours / theirs, lower, upper]} against entries with
 the same pdl.
+
+`host`: nanoseconds of a launch and of the driver's own, and their median paired difference
+`extra_ns` with its interval (`rmsnorm-bench launch`). `cold`: `ms` of the first call of a fresh
+process by impl and route; ours and the raw compile by `rmsnorm-bench cold`, the peers by
+`bench.py coldstart`, which also gives their `import_ms`. `prepare`: each compile of ours.
 """
 
 import json
@@ -16,7 +21,7 @@ import os
 import time
 
 SCHEMA_VERSION = 1
-LISTS = ("cells", "host", "prepare", "failures", "not_run", "runs", "memcpy")
+LISTS = ("cells", "host", "cold", "prepare", "failures", "not_run", "runs", "memcpy")
 KEY = ("op", "dtype", "hidden", "rows", "heads", "l2")
 
 
