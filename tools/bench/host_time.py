@@ -175,7 +175,7 @@ def liger_calls(x, residual, weight, out):
     from liger_kernel.ops.rms_norm import rms_norm_forward
 
     return {"rms_norm_forward, allocates":
-                lambda: rms_norm_forward(x, weight, EPS, 0.0, "llama", False, None)}
+                lambda: rms_norm_forward(x, weight, EPS, 0.0, "llama", None)}
 
 
 PEERS = {"driver": driver_calls, "rmsjit in C": c_abi_calls, "rmsjit": rmsjit_calls,
