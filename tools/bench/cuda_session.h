@@ -27,17 +27,17 @@ struct CudaError : std::runtime_error {
   X(cuDeviceGet)                                                                                   \
   X(cuDeviceGetCount)                                                                              \
   X(cuDeviceGetName)                                                                               \
-  X(cuDeviceGetAttribute) X(cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxRelease)                 \
-      X(cuCtxSetCurrent) X(cuCtxGetCurrent) X(cuCtxSynchronize) X(cuCtxPushCurrent)                \
-          X(cuCtxPopCurrent) X(cuCtxDestroy) X(cuMemAlloc) X(cuMemFree) X(cuMemGetInfo)            \
-              X(cuMemcpyHtoD) X(cuMemcpyDtoH) X(cuMemcpyDtoDAsync) X(cuMemsetD8)                   \
-                  X(cuMemsetD8Async) X(cuStreamCreate) X(cuStreamDestroy) X(cuStreamSynchronize)   \
-                      X(cuStreamBeginCapture) X(cuStreamEndCapture) X(cuStreamIsCapturing)         \
-                          X(cuGraphInstantiateWithFlags) X(cuGraphLaunch) X(cuGraphExecDestroy)    \
-                              X(cuGraphDestroy) X(cuEventCreate) X(cuEventRecord)                  \
-                                  X(cuEventDestroy) X(cuEventSynchronize) X(cuEventElapsedTime)    \
-                                      X(cuModuleLoadData) X(cuModuleGetFunction) X(cuModuleUnload) \
-                                          X(cuFuncSetAttribute) X(cuLaunchKernelEx)
+  X(cuDeviceGetAttribute)                                                                          \
+  X(cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxRelease) X(cuCtxSetCurrent) X(cuCtxGetCurrent)   \
+      X(cuCtxSynchronize) X(cuCtxPushCurrent) X(cuCtxPopCurrent) X(cuCtxDestroy) X(cuMemAlloc)     \
+          X(cuMemFree) X(cuMemGetInfo) X(cuMemcpyHtoD) X(cuMemcpyDtoH) X(cuMemcpyDtoDAsync)        \
+              X(cuMemsetD8) X(cuMemsetD8Async) X(cuStreamCreate) X(cuStreamDestroy)                \
+                  X(cuStreamSynchronize) X(cuStreamBeginCapture) X(cuStreamEndCapture)             \
+                      X(cuStreamIsCapturing) X(cuGraphInstantiateWithFlags) X(cuGraphLaunch)       \
+                          X(cuGraphExecDestroy) X(cuGraphDestroy) X(cuEventCreate)                 \
+                              X(cuEventRecord) X(cuEventDestroy) X(cuEventSynchronize)             \
+                                  X(cuEventElapsedTime) X(cuModuleLoadData) X(cuModuleGetFunction) \
+                                      X(cuModuleUnload) X(cuFuncSetAttribute) X(cuLaunchKernelEx)
 
 struct DriverApi {
 #define RMSJIT_BENCH_DECLARE(name) decltype(&::name) name = nullptr;

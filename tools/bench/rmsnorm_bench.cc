@@ -23,7 +23,10 @@ CLI::App* add(CLI::App& app, const char* name, const char* text, std::string& nv
 }
 
 Run add_tune(CLI::App& app, TuneOptions& options) {
-  CLI::App* command = add(app, "tune", "time every plan and name the best one", options.nvrtc);
+  CLI::App* command = add(app, "tune", "time every plan and update a plan file", options.nvrtc);
+  command->add_option("--plans", options.plans_path, "plan file, updated in place")->required();
+  command->add_flag("--check", options.check, "leave it, and fail if it would change");
+  command->add_option("--from-json", options.records, "choose from these records; needs no GPU");
   command->add_option("--hidden", options.hidden, "hidden sizes")->delimiter(',');
   command->add_option("--rows", options.rows, "row counts")->delimiter(',');
   command->add_option("--variant", options.variants, "spec text without hidden; repeat");

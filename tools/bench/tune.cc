@@ -5,10 +5,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstdio>
 #include <fstream>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -17,6 +15,7 @@
 #include "runtime/compiler.h"
 #include "runtime/launch_plan.h"
 #include "tools/bench/kernel_under_test.h"
+#include "tools/bench/plan_choice.h"
 
 namespace rmsjit::bench {
 namespace {
@@ -111,51 +110,20 @@ void time_candidates(const Cuda& cuda, std::vector<Candidate*>& work, const Tune
   }
 }
 
-// The cost of a plan: the geometric mean, over the row counts, of its time over the best time.
-double cost(const Candidate& c, const std::vector<double>& best) {
-  double sum = 0;
-  for (size_t i = 0; i < best.size(); ++i) sum += std::log(c.us[i] / best[i]);
-  return std::exp(sum / static_cast<double>(best.size()));
-}
-
-void report(std::vector<Candidate*> work, const TuneOptions& options,
-            nlohmann::ordered_json& cells) {
-  std::vector<double> best(options.rows.size(), 1e30);
+nlohmann::ordered_json cells_of(const std::vector<Candidate*>& work, const TuneOptions& options) {
+  nlohmann::ordered_json cells = nlohmann::ordered_json::array();
   for (const Candidate* c : work) {
-    for (size_t i = 0; i < best.size(); ++i) best[i] = std::min(best[i], c->us[i]);
-  }
-  std::sort(work.begin(), work.end(), [&](const Candidate* a, const Candidate* b) {
-    return cost(*a, best) < cost(*b, best);
-  });
-  const NormSpec& spec = work.front()->id.spec;
-  const Tuning shipped = launch_plan(spec, work.front()->id.target);
-  for (const Candidate* c : work) {
-    const bool is_shipped = c->id.tuning == shipped;
-    if (c == work.front() || is_shipped) {
-      std::string line =
-          fmt::format("{:<52} {:<62} {} +{:5.1f}%", spec_text(spec), tuning_text(c->id.tuning),
-                      is_shipped ? "shipped" : "       ", 100 * (cost(*c, best) - 1));
-      for (size_t i = 0; i < best.size(); ++i)
-        line += fmt::format(" {}:{:.2f}/{:.2f}", options.rows[i], c->us[i], best[i]);
-      std::puts(line.c_str());
-    }
-    cells.push_back({{"spec", spec_text(spec)},
+    cells.push_back({{"spec", spec_text(c->id.spec)},
                      {"tuning", tuning_text(c->id.tuning)},
-                     {"shipped", is_shipped},
                      {"rows", options.rows},
                      {"us", c->us}});
   }
-  std::fflush(stdout);
+  return cells;
 }
 
-}  // namespace
-
-int tune(const TuneOptions& options) {
-  const Cuda cuda;
-  const Target target{cuda.sm()};
-  CompilerOptions compiler_options;
-  compiler_options.nvrtc = options.nvrtc;
-  const std::unique_ptr<Compiler> compiler = make_inprocess_compiler(compiler_options);
+// Every spec's plans, compiled.
+std::vector<std::vector<Candidate>> compiled_candidates(const Target& target,
+                                                        const TuneOptions& options) {
   std::vector<std::vector<Candidate>> groups;
   for (const std::string& variant : options.variants) {
     for (int64_t hidden : options.hidden) {
@@ -170,28 +138,68 @@ int tune(const TuneOptions& options) {
   for (auto& group : groups) {
     for (Candidate& c : group) all.push_back(&c);
   }
+  CompilerOptions compiler_options;
+  compiler_options.nvrtc = options.nvrtc;
+  const std::unique_ptr<Compiler> compiler = make_inprocess_compiler(compiler_options);
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   compile_all(all, *compiler, options.jobs > 0 ? options.jobs : cores);
-  int failed = 0;
-  nlohmann::ordered_json cells = nlohmann::ordered_json::array();
+  return groups;
+}
+
+// A record: every cell of every spec. `failed` counts the plans that cannot be compiled.
+nlohmann::ordered_json measure(const TuneOptions& options, int& failed) {
+  const Cuda cuda;
+  auto groups = compiled_candidates(Target{cuda.sm()}, options);
+  nlohmann::ordered_json record{{"schema_version", 1}, {"gpu", cuda.name()}};
+  auto& cells = record["cells"] = nlohmann::ordered_json::array();
   for (auto& group : groups) {
     std::vector<Candidate*> work;
     for (Candidate& c : group) {
       if (c.error.empty()) {
         work.push_back(&c);
-      } else {
-        ++failed;
-        std::fprintf(stderr, "%s: %s\n", tuning_text(c.id.tuning).c_str(), c.error.c_str());
+        continue;
       }
+      ++failed;
+      std::fprintf(stderr, "%s: %s\n", tuning_text(c.id.tuning).c_str(), c.error.c_str());
     }
     if (work.empty()) continue;
     time_candidates(cuda, work, options);
-    report(work, options, cells);
+    for (auto& cell : cells_of(work, options)) cells.push_back(cell);
   }
-  if (!options.json_path.empty()) {
-    std::ofstream(options.json_path)
-        << nlohmann::ordered_json{{"schema_version", 1}, {"gpu", cuda.name()}, {"cells", cells}};
+  return record;
+}
+
+nlohmann::ordered_json read_record(const std::string& path) {
+  std::ifstream in(path);
+  auto record = nlohmann::ordered_json::parse(in, nullptr, false);
+  if (!record.is_object() || record.value("schema_version", 0) != 1 || !record.contains("cells")) {
+    throw CudaError(path + " is not a tune record");
   }
+  return record;
+}
+
+}  // namespace
+
+int tune(const TuneOptions& options) {
+  int failed = 0;
+  nlohmann::ordered_json cells = nlohmann::ordered_json::array();
+  for (const std::string& path : options.records) {
+    const nlohmann::ordered_json record = read_record(path);
+    for (const auto& cell : record["cells"]) cells.push_back(cell);
+  }
+  if (options.records.empty()) {
+    const nlohmann::ordered_json record = measure(options, failed);
+    cells = record["cells"];
+    if (!options.json_path.empty()) {
+      std::ofstream out(options.json_path);
+      out << record << '\n';
+      if (!out.flush()) throw CudaError("cannot write " + options.json_path);
+    }
+  }
+  PlanFile file(options.plans_path);
+  const int changed = choose_plans(cells, file);
+  if (options.check) return changed == 0 ? 0 : 1;
+  if (changed != 0) file.save();
   return failed;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `rmsnorm-bench tune`: times every sensible plan of each spec on the GPU at hand and names, for
-// each spec, the one plan that costs least over all row counts (one key, one plan).
+// `rmsnorm-bench tune`: times every sensible plan of each spec on the GPU at hand, chooses one plan
+// for each by the rule of plan_choice.h and writes it into the plan file.
 #ifndef RMSJIT_BENCH_TUNE_H_
 #define RMSJIT_BENCH_TUNE_H_
 
@@ -11,17 +11,26 @@
 namespace rmsjit::bench {
 
 struct TuneOptions {
-  std::vector<int64_t> hidden = {4096};
+  std::string plans_path;  // the plan file, updated in place
+  bool check = false;      // leave it, and fail if it would change
+  // Records (--json of earlier runs) to choose from; then nothing is measured and no GPU needed.
+  std::vector<std::string> records;
+
+  // The sizes and columns of the file.
+  std::vector<int64_t> hidden = {128,  256,  512,  1024, 1536,  2048,  3072,
+                                 4096, 5120, 7168, 8192, 12288, 16384, 32768};
   std::vector<int64_t> rows = {1, 16, 128, 1024, 8192};
-  std::vector<std::string> variants = {
-      "x=bf16,pdl=on"};   // spec texts without hidden: "x=bf16,residual=add,pdl=on"
+  // Spec texts without hidden.
+  std::vector<std::string> variants = {"x=bf16", "x=bf16,residual=add", "x=bf16,pdl=on",
+                                       "x=bf16,residual=add,pdl=on"};
   std::string nvrtc;      // path, or empty to search
-  std::string json_path;  // every cell; empty: none
+  std::string json_path;  // the record; empty: none
   int jobs = 0;           // compiler threads; 0: all cores
   int rounds = 7;
 };
 
-// Prints one line a spec. Throws CudaError. Returns the number of plans that failed to compile.
+// Prints what choose_plans prints. Throws CudaError. Returns the number of plans that failed to
+// compile; with `check`, 1 if the file would change.
 int tune(const TuneOptions& options);
 
 }  // namespace rmsjit::bench

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""rmsnorm-bench tune from records: the committed ones give the committed plan file, and the rule
+does what plan_choice.h says. bench_tune_test.py RMSNORM_BENCH"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PLANS = ROOT / "runtime" / "plans" / "sm_90.inc"
+RECORDS = sorted((ROOT / "tools" / "bench" / "results").glob("*tune*.json"))
+BENCH = sys.argv.pop(1)
+
+
+def tune(plans, records, *more):
+    command = [BENCH, "tune", "--plans", str(plans), *more]
+    for record in records:
+        command += ["--from-json", str(record)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+class Tune(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.plans = self.folder / "plans.inc"
+
+    def record(self, cells):
+        path = self.folder / "record.json"
+        path.write_text(json.dumps({"schema_version": 1, "gpu": "none", "cells": cells}))
+        return path
+
+    @staticmethod
+    def cell(hidden, threads, us):
+        tuning = f"threads={threads},rows=1,registers=1,shared=0,trigger=end,chunk=1"
+        return {"spec": f"hidden={hidden},x=bf16", "tuning": tuning, "rows": [1, 128], "us": us}
+
+    def test_the_committed_records_give_the_committed_file(self):
+        done = tune(PLANS, RECORDS, "--check")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertGreater(done.stdout.count("hidden="), 50)
+
+    def test_a_plan_that_costs_more_is_replaced_in_the_file_and_no_other(self):
+        text = PLANS.read_text()
+        plan = "{2048, {256, 1, kEnd}"
+        self.assertIn(plan, text)
+        self.plans.write_text(text.replace(plan, "{2048, {128, 4, kEnd}"))
+        self.assertEqual(tune(self.plans, RECORDS, "--check").returncode, 1)
+        self.assertEqual(tune(self.plans, RECORDS).returncode, 0)
+        self.assertEqual(self.plans.read_text(), text)
+
+    def test_a_plan_in_the_file_stays_unless_another_costs_one_percent_less(self):
+        self.plans.write_text("{512, {256, 1, kEnd}},\n")
+        near = [self.cell(4096, 256, [1.0, 2.016]), self.cell(4096, 128, [1.0, 2.0])]
+        self.assertEqual(tune(self.plans, [self.record(near)], "--check").returncode, 0)
+        far = [self.cell(4096, 256, [1.0, 2.06]), self.cell(4096, 128, [1.0, 2.0])]
+        self.assertEqual(tune(self.plans, [self.record(far)]).returncode, 0)
+        self.assertEqual(self.plans.read_text(), "{512, {128, 1, kEnd}},\n")
+
+    def test_a_new_size_gets_a_row_before_the_next_larger_one(self):
+        self.plans.write_text("// head\n{512, {256, 1, kEnd}},\n{1 << 20, {1024, 1, kEnd}},\n")
+        cells = [self.cell(5120, 128, [1.0, 2.0])]
+        self.assertEqual(tune(self.plans, [self.record(cells)]).returncode, 0)
+        self.assertEqual(
+            self.plans.read_text(),
+            "// head\n{512, {256, 1, kEnd}},\n{640, {128, 1, kEnd}},\n{1 << 20, {1024, 1, kEnd}},\n",
+        )
+
+    def test_a_file_of_another_form_is_named(self):
+        self.plans.write_text("{512, 256}\n")
+        done = tune(self.plans, RECORDS)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("not a plan row: {512, 256}", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <regex>
+#include <sstream>
+
+#include "tools/bench/cuda_session.h"
+#include "tools/bench/plan_choice.h"
+
+namespace rmsjit::bench {
+
+std::string plan_text(const Tuning& tuning) {
+  constexpr const char* kTriggers[] = {"kWait", "kLoads", "kEnd"};
+  static_assert(static_cast<int>(Trigger::kWait) == 0 && static_cast<int>(Trigger::kLoads) == 1 &&
+                static_cast<int>(Trigger::kEnd) == 2);
+  return fmt::format("{{{}, {}, {}}}", tuning.threads_per_row, tuning.max_rows_per_block,
+                     kTriggers[static_cast<int>(tuning.trigger)]);
+}
+
+PlanFile::PlanFile(const std::string& path) : path_(path) {
+  std::ifstream in(path);
+  if (!in) throw CudaError("cannot read " + path);
+  const std::regex row(R"(\{(\d+|1 << \d+), (\{.*\})\},)"), plan(R"(\{[^{}]*\})");
+  for (std::string line; std::getline(in, line);) {
+    std::smatch found;
+    if (line.rfind("//", 0) == 0 && rows_.empty()) {
+      head_ += line + '\n';
+      continue;
+    }
+    if (!std::regex_match(line, found, row)) throw CudaError(path + ": not a plan row: " + line);
+    const std::string most = found[1], plans = found[2];
+    const size_t shift = most.find("<< ");
+    rows_.push_back({most,
+                     shift == std::string::npos ? std::stoll(most)
+                                                : int64_t{1} << std::stoi(most.substr(shift + 3)),
+                     {std::sregex_token_iterator(plans.begin(), plans.end(), plan), {}}});
+  }
+}
+
+size_t PlanFile::row_of(int64_t leaves) const {
+  size_t i = 0;
+  while (i < rows_.size() && rows_[i].leaves < leaves) ++i;
+  if (i == rows_.size()) throw CudaError(fmt::format("{}: no row for {} leaves", path_, leaves));
+  return i;
+}
+
+const std::string& PlanFile::plan(int64_t leaves, size_t column) const {
+  return rows_[row_of(leaves)].plans.at(column);
+}
+
+void PlanFile::set(int64_t leaves, size_t column, const std::string& plan) {
+  const size_t i = row_of(leaves);
+  if (rows_[i].leaves != leaves && rows_[i].plans.at(column) != plan) {
+    Row fresh = rows_[i];
+    fresh.most_leaves = std::to_string(fresh.leaves = leaves);
+    rows_.insert(rows_.begin() + static_cast<std::ptrdiff_t>(i), fresh);
+  }
+  rows_[i].plans.at(column) = plan;
+}
+
+std::string PlanFile::text() const {
+  std::string out = head_;
+  for (const Row& row : rows_) {
+    out += fmt::format("{{{}, {}}},\n", row.most_leaves, fmt::join(row.plans, ", "));
+  }
+  return out;
+}
+
+void PlanFile::save() const {
+  std::ofstream out(path_);
+  out << text();
+  if (!out.flush()) throw CudaError("cannot write " + path_);
+}
+
+}  // namespace rmsjit::bench
