@@ -8,7 +8,10 @@ source "$(dirname "$0")/setup.sh"
 install_packages "${build_packages[@]}"
 find_cuda
 say "building build/release"
-build_preset release
+targets=(rmsnorm-aot rmsjit-worker rmsjit-demo)
+# A build folder that has the tests keeps them.
+[ -e "$root/build/release/CMakeCache.txt" ] || no_tests=-DRMSJIT_BUILD_TESTS=OFF
+build_preset release ${no_tests:+"$no_tests"}
 
 aot=$root/build/release/bin/rmsnorm-aot
 bundle=$root/build/demo-bundle

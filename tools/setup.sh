@@ -2,6 +2,7 @@
 # Sourced by demo.sh and test.sh: installs what is missing and configures a build. Every step looks
 # first, so a second run does nothing. Talk goes to stderr.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+mkdir -p "$root/build"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -27,17 +28,26 @@ install_packages() {
   say "installing ${missing[*]}"
   { as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      "${missing[@]}"; } >&2 ||
+      "${missing[@]}"; } >"$root/build/install.log" 2>&1 || {
+    tail -n 5 "$root/build/install.log" >&2
     give_up "cannot install ${missing[*]}: run as root or with sudo and with package sources that have them"
+  }
 }
 
 build_packages=(g++ cmake ninja-build libfmt-dev nlohmann-json3-dev libcli11-dev libsodium-dev)
 
-# Sets cuda_include. A CUDA Toolkit if there is one, else the vendor's wheels under build/nvrtc.
+# new_enough cuda.h: of 12.4, the oldest that is served; distributions ship older ones.
+new_enough() {
+  local version
+  version=$(awk '$1 == "#define" && $2 == "CUDA_VERSION" { print $3 }' "$1" 2>/dev/null)
+  [ "${version:-0}" -ge 12040 ]
+}
+
+# Sets cuda_include. A CUDA Toolkit if there is a new enough one, else the vendor's wheels under build/nvrtc.
 find_cuda() {
   local place
   for place in "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda /opt/cuda /usr; do
-    if [ -n "$place" ] && [ -f "$place/include/nvrtc.h" ] && [ -f "$place/include/cuda.h" ]; then
+    if [ -n "$place" ] && [ -f "$place/include/nvrtc.h" ] && new_enough "$place/include/cuda.h"; then
       cuda_include=$place/include
       return 0
     fi
@@ -46,7 +56,6 @@ find_cuda() {
   [ -f "$cuda_include/nvrtc.h" ] && [ -f "$cuda_include/cuda.h" ] && return 0
   install_packages python3-venv
   say "no CUDA Toolkit: taking NVRTC and its headers from the vendor's wheels"
-  mkdir -p "$root/build"
   [ -x "$root/build/venv/bin/pip" ] || python3 -m venv "$root/build/venv" >&2
   rm -rf "$root/build/nvrtc.part"
   if "$root/build/venv/bin/pip" install -q --no-deps --only-binary=:all: \
@@ -58,12 +67,14 @@ find_cuda() {
   give_up "no NVRTC: install the CUDA Toolkit 12.4 or newer, or make 'pip install nvidia-cuda-nvrtc==13.0.* nvidia-cuda-runtime==13.0.*' possible"
 }
 
-# build_preset name [cmake arguments...]: configures and builds build/<name>.
+# build_preset name [cmake arguments...]: configures build/<name> and builds `targets`, or what
+# the preset says.
+targets=()
 build_preset() {
   local preset=$1
   shift
   (cd "$root" && cmake --preset "$preset" -DRMSJIT_CUDA_INCLUDE_DIR="$cuda_include" "$@" &&
-    cmake --build --preset "$preset") >"$root/build/$preset.log" 2>&1 || {
+    cmake --build --preset "$preset" ${targets[@]:+--target "${targets[@]}"}) >"$root/build/$preset.log" 2>&1 || {
     tail -n 40 "$root/build/$preset.log" >&2
     say "building $preset failed; the whole log is build/$preset.log"
     exit 1
