@@ -32,7 +32,9 @@ fi
 run_ctest() { (cd "$root/build/$1" && shift && ctest --output-on-failure -j2 "$@"); }
 
 say "building build/release"
-build_preset release
+long=OFF
+[ "$full" = yes ] && long=ON
+build_preset release -DRMSJIT_BUILD_TESTS=ON -DRMSJIT_BUILD_LONG_TESTS=$long
 run_ctest release -LE long
 if [ "$full" = yes ]; then
   run_ctest release -L long

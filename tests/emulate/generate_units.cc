@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// generate_units DIR UNITS [EVERY]: writes unit_0.cc .. and units.cc into DIR, which compile every
-// kernel of kernel_set() (or each EVERYth) from its real rendered spec. Files that would not change
-// are left alone, so that an unchanged kernel is not compiled again.
+// generate_units DIR UNITS SHARE: writes unit_0.cc .. and units.cc into DIR, which compile kernels
+// of kernel_set() from their real rendered specs: `short`, its short form, `rest`, the others, or a
+// number, each so-manyth. Files that would not change are left alone, so that an unchanged kernel
+// is not compiled again.
 #include <fmt/format.h>
 
 #include <cstdlib>
@@ -9,6 +10,7 @@
 #include <iostream>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "rmsjit/spec_text.h"
@@ -37,12 +39,23 @@ std::string kernel_text(int index, const KernelPlan& plan) {
       index, render_spec(plan.spec, plan.tuning, rmsjit::emulate::kTarget));
 }
 
-std::string unit_text(const std::vector<KernelPlan>& plans, int unit, int units, int every) {
+// The indices in `plans` that the share holds.
+std::vector<int> chosen(const std::vector<KernelPlan>& plans, std::string_view share) {
+  const int every = std::atoi(share.data());
+  std::vector<int> indices;
+  for (int i = 0; i < static_cast<int>(plans.size()); ++i) {
+    const bool in_short = plans[static_cast<size_t>(i)].in_short;
+    if (every > 0 ? i % every == 0 : in_short == (share == "short")) indices.push_back(i);
+  }
+  return indices;
+}
+
+std::string unit_text(const std::vector<KernelPlan>& plans, const std::vector<int>& indices,
+                      int unit, int units) {
   std::string text = "// Written by generate_units.\n#include \"tests/emulate/instantiate.h\"\n\n";
   std::string table;
-  const int count = static_cast<int>(plans.size()) / every;
-  for (int i = unit; i < count; i += units) {
-    const int index = i * every;
+  for (size_t i = static_cast<size_t>(unit); i < indices.size(); i += static_cast<size_t>(units)) {
+    const int index = indices[i];
     const KernelPlan& plan = plans[static_cast<size_t>(index)];
     text += kernel_text(index, plan);
     table += fmt::format("    make_kernel<s{0}::rmsjit::Spec>({0}, \"{1}\"),\n", index,
@@ -74,18 +87,18 @@ std::string list_text(int units) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3) {
-    std::cerr << "usage: generate_units DIR UNITS [EVERY]\n";
+  if (argc != 4) {
+    std::cerr << "usage: generate_units DIR UNITS short|rest|EVERY\n";
     return 2;
   }
   const std::string dir = argv[1];
   const int units = std::atoi(argv[2]);
-  const int every = argc > 3 ? std::atoi(argv[3]) : 1;
   const std::vector<KernelPlan> plans = rmsjit::emulate::kernel_set();
+  const std::vector<int> indices = chosen(plans, argv[3]);
   bool ok = write_if_changed(dir + "/units.cc", list_text(units));
   for (int unit = 0; unit < units; ++unit) {
     const std::string path = fmt::format("{}/unit_{}.cc", dir, unit);
-    ok = ok && write_if_changed(path, unit_text(plans, unit, units, every));
+    ok = ok && write_if_changed(path, unit_text(plans, indices, unit, units));
   }
   if (!ok) std::cerr << "generate_units: cannot write into " << dir << "\n";
   return ok ? 0 : 3;

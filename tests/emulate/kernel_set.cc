@@ -82,7 +82,10 @@ std::vector<KernelPlan> kernel_set() {
         tunings.push_back(tuning);
       }
     }
-    for (const Tuning& tuning : tunings) kernels.push_back({spec_index, spec, tuning});
+    const size_t turn = 1 + static_cast<size_t>(spec_index) % kForcedPlans;
+    for (size_t i = 0; i < tunings.size(); ++i) {
+      kernels.push_back({spec_index, spec, tunings[i], i == 0 || i == turn});
+    }
     ++spec_index;
   }
   return kernels;

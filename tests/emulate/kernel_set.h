@@ -19,6 +19,8 @@ struct KernelPlan {
   int spec_index;  // plans of one spec are neighbours and share it
   NormSpec spec;
   Tuning tuning;
+  // The library's own plan and one forced plan of each spec: what the short form of the tests runs.
+  bool in_short;
 };
 
 std::vector<KernelPlan> kernel_set();

@@ -25,7 +25,7 @@ compile() {
         -c {} -o '$2'/\$(basename {}).o" &&
     g++ "$build/tests/emulate/CMakeFiles/kernel_test.dir/kernel_test.cc.o" "$2"/*.o \
       -L"$build/lib" -lrmsjit_emulate_harness -lrmsjit_row_pool -lrmsjit_emulator \
-      -lrmsjit_kernel_set -lrmsjit_spec_set -lrmsjit_reference -lrmsjit_templates -lgtest_main -lgtest -lpthread \
+      -lrmsjit_kernel_set -lrmsjit_spec_set -lrmsjit_reference -lrmsjit_templates -lgtest_main -lgtest -lfmt -lpthread \
       -o "$2/kernel_test"
 }
 
