@@ -17,6 +17,10 @@ unsigned long long context_id(const Driver& driver, CUcontext context) {
 
 }  // namespace
 
+bool is_same_context(const Driver& driver, const DeviceContext& where) {
+  return context_id(driver, where.context) == where.id;
+}
+
 Result<DeviceFacts> Devices::facts(const Driver& driver, int device) {
   const std::lock_guard lock(mutex_);
   if (const auto it = facts_.find(device); it != facts_.end()) return DeviceFacts(it->second);

@@ -15,6 +15,10 @@
 
 namespace rmsjit {
 
+// Whether `where` still names the context that it named: another one may have its address by now.
+// True where the driver cannot tell.
+bool is_same_context(const Driver& driver, const DeviceContext& where);
+
 class Devices {
  public:
   // Errors: kInvalidArgument (no such device), kUnsupported (older than sm_80), kDriver.

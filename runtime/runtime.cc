@@ -35,7 +35,8 @@ RuntimeCore::~RuntimeCore() {
   if (getpid() != process_ || driver == nullptr) return;
   const RelaxedCapture relaxed(*driver);
   for (const auto& [key, slot] : slots_) {
-    if (!slot->kernel) continue;
+    // A context that its owner has destroyed took its modules along.
+    if (!slot->kernel || !is_same_context(*driver, slot->kernel->where())) continue;
     const CurrentContext current(*driver, slot->kernel->where().context);
     if (current.status().ok()) slot->kernel->unload();
   }

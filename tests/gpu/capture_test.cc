@@ -71,7 +71,9 @@ TEST_F(Capture, PreparingAndClosingOnAnotherThreadLeaveAGlobalCaptureValid) {
     EXPECT_EQ(rmsjit_kernel_launch(kernel, &args, s, nullptr), RMSJIT_OK);
     std::thread([&] {
       EXPECT_NE(runtime->prepare(prepared), nullptr);
-      EXPECT_NE(TestRuntime().prepare(prepared), nullptr);  // unloaded at once
+      // Unloaded at once; what compute-sanitizer does at an unload would end the capture.
+      if (short_run()) return;
+      EXPECT_NE(TestRuntime().prepare(prepared), nullptr);
     }).join();
     EXPECT_EQ(rmsjit_kernel_launch(kernel, &args, s, nullptr), RMSJIT_OK);
   });

@@ -173,7 +173,9 @@ TEST_F(KernelStoreTest, AForkedChildCompilesWhileItsParentDoes) {
   std::latch forked(1);
   std::atomic<bool> compiling{false};
   const pid_t parent = getpid();
-  auto store = make_store(on_disk(), [&](const CompileRequest&) -> Status {
+  StoreOptions options = on_disk();
+  options.lock_wait_ms = 20;
+  auto store = make_store(options, [&](const CompileRequest&) -> Status {
     if (getpid() != parent) return {};
     compiling = true;
     forked.wait();
@@ -185,7 +187,9 @@ TEST_F(KernelStoreTest, AForkedChildCompilesWhileItsParentDoes) {
   const pid_t child = fork();
   if (child == 0) {
     alarm(20);
-    _exit(store->acquire(id_of("hidden=64"), kCuda13).ok() ? 0 : 1);
+    const bool another = store->acquire(id_of("hidden=64"), kCuda13).ok();
+    const bool the_same = store->acquire(id, kCuda13).ok();  // whose maker is not in this process
+    _exit(another && the_same ? 0 : 1);
   }
   int status = 0;
   EXPECT_EQ(waitpid(child, &status, 0), child);

@@ -73,6 +73,18 @@ TEST_F(RuntimeTest, EachContextHasItsOwnKernelFromOneCompile) {
   EXPECT_EQ(stub_.driver->modules, 2);
 }
 
+TEST_F(RuntimeTest, AContextAtTheAddressOfADestroyedOneIsAnother) {
+  make_runtime();
+  const CUcontext context = stub_.make_context(0);
+  push(context);
+  const LoadedKernel& gone = prepared("hidden=64");
+  stub_.renew_context(context);
+  EXPECT_NE(&prepared("hidden=64"), &gone);
+  EXPECT_EQ(stub_.driver->modules, 2);
+  runtime_.reset();
+  EXPECT_EQ(stub_.driver->modules, 1) << "what went with its context is not unloaded in another";
+}
+
 TEST_F(RuntimeTest, CallsThatACaptureForbidsRunRelaxedAndTheModeIsRestored) {
   make_runtime();
   prepared("hidden=64");

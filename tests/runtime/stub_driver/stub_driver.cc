@@ -248,6 +248,7 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, voi
 static CUcontext make_context(int device) {
   return of_the_driver(new CUctx_st{device, next_context_id++});
 }
+static void renew_context(CUcontext context) { context->id = next_context_id++; }
 static CUstream make_stream(CUcontext context) {
   return of_the_driver(new CUstream_st{context, CU_STREAM_CAPTURE_STATUS_NONE, CUDA_SUCCESS});
 }
@@ -265,8 +266,8 @@ static void reset() {
 }
 
 const Control* rmsjit_stub_control() {
-  static const Control kControl{&driver,     make_context,   make_stream, set_capture,
-                                thread_mode, launched_image, reset};
+  static const Control kControl{&driver,     make_context, renew_context,  make_stream,
+                                set_capture, thread_mode,  launched_image, reset};
   return &kControl;
 }
 

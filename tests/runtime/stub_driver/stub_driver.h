@@ -88,6 +88,8 @@ struct Driver {
 struct Control {
   Driver* driver = nullptr;
   CUcontext (*make_context)(int device) = nullptr;
+  // As if it were destroyed and another one made that has its address.
+  void (*renew_context)(CUcontext context) = nullptr;
   CUstream (*make_stream)(CUcontext context) = nullptr;
   void (*set_capture)(CUstream stream, CUstreamCaptureStatus status, CUresult answer) = nullptr;
   CUstreamCaptureMode (*thread_mode)() = nullptr;
