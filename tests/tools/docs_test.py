@@ -6,9 +6,13 @@ import ast
 import json
 import pathlib
 import re
+import sys
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import api_reference  # noqa: E402
+
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("runtime/docs/*.md"), *ROOT.glob("runtime/python/*.md"),
          *ROOT.glob("tools/*/README.md")]
 COMMANDS = {"rmsnorm-aot": "tools/*.cc", "rmsnorm-bench": "tools/bench/*.cc",
@@ -89,6 +93,23 @@ class Docs(unittest.TestCase):
                         f"{one_plus['mul_round']} |")
         page = (ROOT / "runtime/docs/numerics.md").read_text(encoding="utf-8")
         self.assertIn("\n".join(rows), page)
+
+    def test_the_reference_is_what_its_generator_writes_and_holds_every_function(self):
+        page = api_reference.PAGE.read_text(encoding="utf-8")
+        self.assertTrue(page == api_reference.render(), "run tools/api_reference.py")
+        c = (ROOT / "runtime/include/rmsjit/rmsjit_c.h").read_text(encoding="utf-8")
+        names = re.findall(r"RMSJIT_API [^;]*?(rmsjit_\w+)\(", c)
+        cpp = (ROOT / "runtime/include/rmsjit/rmsjit.h").read_text(encoding="utf-8")
+        classes = re.findall(r"^class (\w+) \{\n public:(.*?)\n private:", cpp, re.S | re.M)
+        for owner, body in classes:
+            methods = re.findall(r"^  (?!explicit)[\w:<>*& ]+[ *](\w+)(?<!_)\(.*\{", body, re.M)
+            names += [f"{owner}::{name}" for name in methods]
+        package = ast.parse((ROOT / "runtime/python/rmsjit/__init__.py").read_text())
+        names += [f"rmsjit.{name}" for name in ast.literal_eval(package.body[-1].value)
+                  if name[0].islower() and name not in ("errors", "vllm")]
+        self.assertGreater(len(names), 35)
+        missing = [name for name in names if f"\n### `{name}`\n" not in page]
+        self.assertEqual(missing, [])
 
     def test_python_blocks_name_what_the_package_has(self):
         package = ROOT / "runtime/python/rmsjit"

@@ -67,6 +67,7 @@ class Kernel {
     static_cast<void>(rmsjit_kernel_info_get(handle_, &info, nullptr));
     return info;
   }
+  // For the C functions.
   const rmsjit_kernel* handle() const { return handle_; }
 
  private:
@@ -161,12 +162,14 @@ class Runtime {
     return cxx_detail::to_status(rmsjit_forget_device(handle_, device, &error), error);
   }
 
+  // Counters since the runtime was made.
   Stats stats() const {
     Stats stats{};
     stats.struct_size = sizeof stats;
     static_cast<void>(rmsjit_stats_get(handle_, &stats, nullptr));
     return stats;
   }
+  // For the C functions.
   rmsjit_runtime* handle() const { return handle_; }
 
  private:
