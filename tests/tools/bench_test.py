@@ -192,11 +192,12 @@ class CommandLine(unittest.TestCase):
                     ]
                 ),
             ).flush()
-            status, out, error = self.run_main(plot.main, path, folder, "--hidden", "1024,4096")
+            status, out, error = self.run_main(plot.main, path, folder, "--hidden", "1024,4096", "--name", "gpu")
             if importlib.util.find_spec("matplotlib"):
                 self.assertEqual(status, 0)
                 self.assertTrue(
-                    {"time.png", "time.svg", "copy.png", "copy.svg"} <= set(os.listdir(folder))
+                    {f"gpu-{name}" for name in ("time.png", "time.svg", "copy.png", "copy.svg")}
+                    <= set(os.listdir(folder))
                 )
             else:
                 self.assertEqual(status, 3)
@@ -205,10 +206,24 @@ class CommandLine(unittest.TestCase):
     def test_copy_series_is_a_percentage_of_the_copys_bandwidth(self):
         cell = grid.Cell("rmsnorm", "bf16", 4096, 16384, 1, "cold")
         series = plot.copy_series(
-            plot.best([entry(cell, "copy", 100.0), entry(cell, "quack", 200.0)])
+            plot.times([entry(cell, "copy", 100.0), entry(cell, "quack", 200.0)]), "rmsnorm"
         )
         self.assertAlmostEqual(series["copy"][0][1], 100.0)
         self.assertAlmostEqual(series["quack"][0][1], 50.0, delta=0.5)
+
+    def test_a_picture_takes_our_slowest_rounding_at_our_better_pdl(self):
+        cell = grid.Cell("rmsnorm", "bf16", 4096, 16)
+        cells = plot.times(
+            [
+                entry(cell, "rmsjit", 1.5, rounding="once"),
+                entry(cell, "rmsjit", 1.6, rounding="twice"),
+                entry(cell, "rmsjit", 1.1, True, rounding="once"),
+                entry(cell, "rmsjit", 1.2, True, rounding="twice"),
+            ]
+        )
+        ((rows, us),) = plot.time_series(cells, 4096, 128)["rmsjit"]
+        self.assertEqual((rows, round(us, 2)), (16, 1.2))
+        self.assertEqual(plot.time_series(cells, 4096, 8), {})
 
 
 class OurSpecs(unittest.TestCase):
