@@ -35,8 +35,9 @@ inline bool count_rows(const LaunchFacts& facts, const rmsjit_args& args, Extent
 Status bad_counts(const LaunchFacts& facts, const Extent& extent) {
   if (extent.tokens < 0) return errors::count_negative("tokens", extent.tokens);
   if (extent.heads < 0) return errors::count_negative("heads", extent.heads);
-  return errors::rows_too_many(extent.tokens, extent.heads,
-                               kMostBlocks * facts.tuning.max_rows_per_block);
+  return errors::rows_too_many(
+      extent.tokens, extent.heads,
+      kMostBlocks / facts.tuning.cluster * facts.tuning.max_rows_per_block);
 }
 
 // A 64-bit division costs several times one of 32 bits, and one of 32 several times the rest.
@@ -53,7 +54,7 @@ inline int64_t divide_up(int64_t rows, int per_block) {
 inline bool fill_grid(const LaunchFacts& facts, const Extent& extent, int64_t rows,
                       LaunchBlock& block) {
   const int per_block = rows_per_block(facts.tuning, rows, facts.multiprocessors);
-  const int64_t blocks = divide_up(rows, per_block);
+  const int64_t blocks = divide_up(rows, per_block) * facts.tuning.cluster;
   block.params.rows = rows;
   block.params.heads = static_cast<unsigned>(extent.heads);
   if (facts.has_heads) block.params.heads_reciprocal = UINT64_MAX / block.params.heads;
@@ -72,7 +73,8 @@ inline bool fill_grid(const LaunchFacts& facts, const Extent& extent, int64_t ro
   if (!read_tensors(facts, extent, args, spans, block.params, error)) return error;
   block.packed = is_packed(spans);
   if (fill_grid(facts, extent, rows, block)) return {};
-  return errors::rows_too_many(extent.tokens, extent.heads, kMostBlocks * int64_t{block.block_y});
+  return errors::rows_too_many(extent.tokens, extent.heads,
+                               kMostBlocks / facts.tuning.cluster * int64_t{block.block_y});
 }
 
 }  // namespace
@@ -104,10 +106,10 @@ Status make_launch_block(const LaunchFacts& facts, const rmsjit_args& args, Laun
     return errors::eps_not_allowed(args.eps);
   if (args.reserved != 0) [[unlikely]]
     return errors::reserved_not_zero(args.reserved);
-  if (UsualLaunch usual(facts, extent);
-      rows <= UsualLaunch::kMostRows && usual.read(args, block.params)) [[likely]] {
+  if (UsualLaunch usual(facts, extent); rows <= UsualLaunch::kMostRows &&
+                                        usual.read(args, block.params) &&
+                                        fill_grid(facts, extent, rows, block)) [[likely]] {
     block.packed = usual.packed();
-    fill_grid(facts, extent, rows, block);
   } else {
     RMSJIT_RETURN_IF_ERROR(read_carefully(facts, extent, args, rows, block));
   }

@@ -12,18 +12,16 @@ int next_power_of_two(int64_t n) {
   return power;
 }
 
-// 32-bit registers of a leaf, and of what is loaded for one before the sum.
-int leaf_words(DType dtype) { return 2 * static_cast<int>(dtype_bytes(dtype)); }
-int input_leaf_words(const NormSpec& spec) {
-  return leaf_words(spec.x_dtype()) +
-         (spec.has_residual() ? leaf_words(spec.residual_dtype_resolved()) : 0);
-}
+constexpr int kFirstWithClusters = 90;
 
-struct Plan {
-  int threads;  // a row
-  int rows;     // at most
-  Trigger trigger;
-};
+// 32-bit registers of a leaf, and of what is loaded for one before the sum: a realigned leaf comes
+// with its neighbours' ends.
+int leaf_words(DType dtype) { return 2 * static_cast<int>(dtype_bytes(dtype)); }
+int input_leaf_words(const NormSpec& spec, int threads_per_row) {
+  const int ends = realigns(spec, threads_per_row) ? 4 : 0;
+  return leaf_words(spec.x_dtype()) + ends +
+         (spec.has_residual() ? leaf_words(spec.residual_dtype_resolved()) + ends : 0);
+}
 
 // From `rmsnorm-bench tune` on an H100, bf16: the single plan of each size that costs least over
 // row counts from 1 to 8192. A size that is not in the file has the block of the next larger one;
@@ -31,12 +29,23 @@ struct Plan {
 // Other targets use the same file: what decides is latency inside one multiprocessor.
 struct PlanRow {
   int most_leaves;
-  Plan plain, add, plain_pdl, add_pdl;
+  BlockShape plain, add, plain_pdl, add_pdl;
 };
 using enum Trigger;
 constexpr PlanRow kPlans[] = {
 #include "runtime/plans/sm_90.inc"
 };
+
+// Rows that are realigned, up to 2048 leaves: a thread a leaf as long as one block of such rows
+// still fills a multiprocessor's registers with others beside it, else at most three leaves a
+// thread. Measured at 1001, 2881, 3073, 5125 and 7169 elements.
+BlockShape realigned_shape(const NormSpec& spec, int leaves) {
+  const int one_each = (leaves + 31) / 32 * 32;
+  int threads = 256;
+  while (leaves > 3 * threads) threads *= 2;
+  if (one_each <= (spec.has_residual() ? 704 : 416)) threads = one_each;
+  return {threads, threads <= 64 ? 4 : 1, spec.pdl == Pdl::kOn ? kLoads : kEnd};
+}
 
 // Shared memory that a block may have, less the partial sums.
 int shared_limit(const Target& target) {
@@ -44,12 +53,13 @@ int shared_limit(const Target& target) {
   return (large ? 227 : target.sm == 80 || target.sm == 87 ? 163 : 99) * 1024 - 4096;
 }
 
-// Long rows: shared memory first, registers for what is left of the row if they hold that, else the
-// rest is read again. Measured: ptxas hoists so many loads that it spills long before the held
-// leaves fill the registers.
+// Long rows, and those of a cluster without a residual (few registers: more blocks a multiprocessor
+// hide the cluster's exchange): shared memory first, registers for what is left of the row if they
+// hold that, else the rest is read again. Measured: ptxas hoists so many loads that it spills long
+// before the held leaves fill the registers.
 void keep_in_shared_memory(Tuning& tuning, int slots, int held, int input, int budget,
                            int shared_most) {
-  tuning.load_chunk = input > 8 ? 1 : 2;
+  tuning.load_chunk = tuning.cluster > 1 ? std::max(16 / input, 1) : input > 8 ? 1 : 2;
   tuning.shared_slots = std::min(slots, shared_most);
   tuning.register_slots = slots - tuning.shared_slots;
   // Half of the budget; three homes for h would spill in any case.
@@ -60,29 +70,30 @@ void keep_in_shared_memory(Tuning& tuning, int slots, int held, int input, int b
 
 }  // namespace
 
-Tuning complete_tuning(const NormSpec& spec, const Target& target, int threads_per_row,
-                       int max_rows_per_block, Trigger trigger) {
+Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockShape& shape) {
   Tuning tuning;
-  tuning.threads_per_row = threads_per_row;
-  tuning.max_rows_per_block = max_rows_per_block;
-  tuning.trigger = trigger;
+  tuning.threads_per_row = shape.threads;
+  tuning.max_rows_per_block = shape.rows;
+  tuning.cluster = shape.cluster;
+  tuning.trigger = shape.trigger;
   const int leaves = static_cast<int>((spec.hidden + 7) / 8);
-  const int slots = (leaves + threads_per_row - 1) / threads_per_row;
+  const int row_threads = shape.threads * shape.cluster;
+  const int slots = (leaves + row_threads - 1) / row_threads;
   const int held = held_leaf_words(spec);
-  const int input = input_leaf_words(spec);
+  const int input = input_leaf_words(spec, shape.threads);
   const int weight = leaf_words(spec.weight_dtype());
   // Registers a thread may have, less about 24 for addresses, the sum and the arithmetic.
-  const int block = std::max(threads_per_row * max_rows_per_block, 256);
+  const int block = std::max(shape.threads * shape.rows, 256);
   const int budget = std::min(255, 65536 / block) - 24;
   tuning.load_chunk = slots;
   while (tuning.load_chunk > 1 && slots * held + tuning.load_chunk * input > budget) {
     tuning.load_chunk = (tuning.load_chunk + 1) / 2;
   }
   tuning.register_slots = std::min(slots, std::max(0, budget - tuning.load_chunk * input) / held);
-  if (slots > 8 || tuning.register_slots < slots || slots * threads_per_row > 4096) {
-    keep_in_shared_memory(
-        tuning, slots, held, input, budget,
-        max_rows_per_block == 1 ? shared_limit(target) / (threads_per_row * held * 4) : 0);
+  if (slots > 8 || tuning.register_slots < slots || slots * shape.threads > 4096 ||
+      (shape.cluster > 1 && !spec.has_residual())) {
+    keep_in_shared_memory(tuning, slots, held, input, budget,
+                          shape.rows == 1 ? shared_limit(target) / (shape.threads * held * 4) : 0);
   }
   tuning.weight_early = tuning.register_slots == slots &&
                         slots * held + tuning.load_chunk * input + slots * weight <= budget;
@@ -94,17 +105,22 @@ Tuning launch_plan(const NormSpec& spec, const Target& target) {
   const PlanRow* row = kPlans;
   while (row->most_leaves < leaves) ++row;
   const bool pdl = spec.pdl == Pdl::kOn;
-  const Plan& plan =
+  BlockShape shape =
       spec.has_residual() ? (pdl ? row->add_pdl : row->add) : (pdl ? row->plain_pdl : row->plain);
-  int threads = plan.threads;
-  int rows = plan.rows;
   if (leaves <= 32) {
-    threads = next_power_of_two(leaves);
-    rows = plan.rows * plan.threads / threads;
+    const int threads = next_power_of_two(leaves);
+    shape.rows = shape.rows * shape.threads / threads;
+    shape.threads = threads;
+  } else if (leaves <= 2048 && realigns(spec, 32)) {
+    shape = realigned_shape(spec, leaves);
+  }
+  if (target.sm < kFirstWithClusters) {
+    shape.threads = std::min(shape.threads * shape.cluster, 1024);
+    shape.cluster = 1;
   }
   // Found by compiling them all: wide inputs do not fit the 64 registers of 1024 threads.
-  if (threads == 1024 && input_leaf_words(spec) > 8) threads = 512;
-  return complete_tuning(spec, target, threads, rows, plan.trigger);
+  if (shape.threads == 1024 && input_leaf_words(spec, 1024) > 8) shape.threads = 512;
+  return complete_tuning(spec, target, shape);
 }
 
 int rows_per_block(const Tuning& tuning, int64_t rows, int multiprocessors) {

@@ -15,13 +15,20 @@ namespace rmsjit {
 // Requires a canonical spec.
 Tuning launch_plan(const NormSpec& spec, const Target& target);
 
-// The rest of a plan whose block is given: what is kept in registers and how many loads are in
-// flight, from the registers that such a block leaves a thread. launch_plan and `tune` use it.
-Tuning complete_tuning(const NormSpec& spec, const Target& target, int threads_per_row,
-                       int max_rows_per_block, Trigger trigger);
+// What of a plan is measured: the block, and the blocks of a row where one is not enough.
+struct BlockShape {
+  int threads;   // of a row, in one block
+  int rows = 1;  // at most
+  Trigger trigger = Trigger::kEnd;
+  int cluster = 1;
+};
 
-// blockDim.y for a launch: full blocks when there are rows for every multiprocessor, else fewer rows
-// a block, down to four warps, so that a small batch spreads over the GPU. Never changes bits.
+// The rest of the plan: what is kept in registers and how many loads are in flight, from the
+// registers that such a block leaves a thread. launch_plan and `tune` use it.
+Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockShape& shape);
+
+// blockDim.y for a launch: full blocks when there are rows for every multiprocessor, else fewer
+// rows a block, down to four warps, so that a small batch spreads over the GPU. Never changes bits.
 int rows_per_block(const Tuning& tuning, int64_t rows, int multiprocessors);
 
 }  // namespace rmsjit

@@ -80,7 +80,7 @@ void LoadedKernel::describe(rmsjit_kernel_info& info) const {
   info.target = target_.c_str();
   info.origin = origin_name(origin_);
   info.device = where_.device;
-  info.threads_per_row = facts_.tuning.threads_per_row;
+  info.threads_per_row = facts_.tuning.threads_per_row * facts_.tuning.cluster;
   info.max_rows_per_block = facts_.tuning.max_rows_per_block;
   info.registers = registers_;
   info.spill_bytes = spill_bytes_;

@@ -115,6 +115,47 @@ RMSJIT_DEVICE void shared_store(float* cell, float v) { *cell = v; }
 RMSJIT_DEVICE Words<4> shared_load(const Words<4>* cell) { return *cell; }
 RMSJIT_DEVICE void shared_store(Words<4>* cell, const Words<4>& v) { *cell = v; }
 
+// --- a cluster of blocks (sm_90 and newer) ---
+// Every thread of the cluster arrives and waits, warps whole.
+RMSJIT_DEVICE void cluster_arrive() {
+  asm volatile("barrier.cluster.arrive.aligned;" ::: "memory");
+}
+RMSJIT_DEVICE void cluster_wait() { asm volatile("barrier.cluster.wait.aligned;" ::: "memory"); }
+// A gate (an mbarrier) of this block opens once `bytes` were sent to it. One thread makes it, and
+// arrives after that.
+RMSJIT_DEVICE void make_gate(u64* gate, u32 bytes) {
+  asm volatile(
+      "mbarrier.init.shared::cta.b64 [%0], 1;\n"
+      "fence.mbarrier_init.release.cluster;\n"
+      "mbarrier.arrive.expect_tx.release.cta.shared::cta.b64 _, [%0], %1;" ::"r"(
+          static_cast<u32>(__cvta_generic_to_shared(gate))),
+      "r"(bytes)
+      : "memory");
+}
+// Sends v into another block's cell and its gate: those that lie where this block's lie.
+RMSJIT_DEVICE void send_to_block(u32 block, float* cell, u64* gate, float v) {
+  asm volatile(
+      "{ .reg .u32 to, at;\n"
+      "mapa.shared::cluster.u32 to, %0, %2;\n"
+      "mapa.shared::cluster.u32 at, %1, %2;\n"
+      "st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [to], %3, [at]; }" ::"r"(
+          static_cast<u32>(__cvta_generic_to_shared(cell))),
+      "r"(static_cast<u32>(__cvta_generic_to_shared(gate))), "r"(block), "r"(__float_as_uint(v))
+      : "memory");
+}
+RMSJIT_DEVICE void wait_at_gate(const u64* gate) {
+  u32 open;
+  do {
+    asm volatile(
+        "{ .reg .pred p;\n"
+        "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], 0;\n"
+        "selp.u32 %0, 1, 0, p; }"
+        : "=r"(open)
+        : "r"(static_cast<u32>(__cvta_generic_to_shared(gate)))
+        : "memory");
+  } while (open == 0);
+}
+
 // --- programmatic dependent launch (sm_90 and newer) ---
 RMSJIT_DEVICE void pdl_wait() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
 RMSJIT_DEVICE void pdl_trigger() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }

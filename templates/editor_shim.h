@@ -8,6 +8,7 @@
 #define __shared__ __attribute__((shared))
 #define __forceinline__ inline __attribute__((always_inline))
 #define __grid_constant__
+#define __cluster_dims__(...)
 #define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
 struct RmsjitDim3 {
   unsigned x, y, z;
@@ -22,4 +23,5 @@ __device__ unsigned __funnelshift_r(unsigned, unsigned, unsigned);
 __device__ float __shfl_xor_sync(unsigned, float, int);
 __device__ unsigned __shfl_up_sync(unsigned, unsigned, unsigned);
 __device__ void __syncthreads();
+__device__ unsigned long __cvta_generic_to_shared(const void*);
 #endif  // RMSJIT_EDITOR_SHIM_H_

@@ -37,27 +37,56 @@ RMSJIT_DEVICE void drop_bytes(u32 (&word)[kOut + 4], u32 bytes) {
   }
 }
 
-// Reads the aligned pieces that hold the leaf at `at`: up to 15 bytes before and after it.
+// What is loaded of a leaf, before anything looks at it: the aligned pieces that hold it, or, at
+// the row's ends, its elements one by one. The loads of many leaves are in flight before the first
+// is shifted into place.
 template <class T>
-RMSJIT_DEVICE void load_realigned(Leaf<T>& leaf, const typename T::Storage* at) {
-  enum : int { kWords = Leaf<T>::kWords };
-  const u32 past = bytes_past_16(at);
-  if (past == 0) {
-    load_leaf<T, true, kLeafElements>(leaf, at);
-    return;
+struct Pieces {
+  u32 word[Leaf<T>::kWords + 4];
+
+  RMSJIT_DEVICE void clear() {
+    RMSJIT_UNROLL
+    for (int i = 0; i < Leaf<T>::kWords + 4; ++i) word[i] = 0;
   }
-  const auto* piece = reinterpret_cast<const Words<4>*>(at - past / T::kBytes);
-  u32 word[kWords + 4];
-  RMSJIT_UNROLL
-  for (int i = 0; i < kWords + 4; i += 4) {
-    const Words<4> v = load_words(piece + i / 4);
+
+  // Of the leaf at `at`, which has a whole leaf before and after it: up to 15 bytes of each.
+  RMSJIT_DEVICE void load_around(const typename T::Storage* at) {
+    const u32 past = bytes_past_16(at);
+    const auto* piece = reinterpret_cast<const Words<4>*>(at - past / T::kBytes);
+    RMSJIT_UNROLL
+    for (int i = 0; i < Leaf<T>::kWords; i += 4) load_piece(i, piece + i / 4);
+    if (past != 0) load_piece(Leaf<T>::kWords, piece + Leaf<T>::kWords / 4);
+  }
+
+  template <int kCount>
+  RMSJIT_DEVICE void load_elements(const typename T::Storage* at) {
+    RMSJIT_UNROLL
+    for (int i = 0; i < kCount; ++i) word[i] = load_element(at + i);
+  }
+
+  // The leaf at `at`. around: what load_around loaded, else elements.
+  RMSJIT_DEVICE Leaf<T> leaf(const typename T::Storage* at, bool around) {
+    Leaf<T> v;
+    if (around) {
+      drop_bytes<Leaf<T>::kWords>(word, bytes_past_16(at));
+      RMSJIT_UNROLL
+      for (int i = 0; i < Leaf<T>::kWords; ++i) v.word[i] = word[i];
+    } else {
+      RMSJIT_UNROLL
+      for (int i = 0; i < Leaf<T>::kWords; ++i) {
+        v.word[i] = T::kBytes == 4 ? word[i] : word[2 * i] | word[2 * i + 1] << 16;
+      }
+    }
+    return v;
+  }
+
+ private:
+  RMSJIT_DEVICE void load_piece(int i, const Words<4>* piece) {
+    const Words<4> v = load_words(piece);
     RMSJIT_UNROLL
     for (int j = 0; j < 4; ++j) word[i + j] = v.w[j];
   }
-  drop_bytes<kWords>(word, past);
-  RMSJIT_UNROLL
-  for (int i = 0; i < kWords; ++i) leaf.word[i] = word[i];
-}
+};
 
 // What store_realigned needs of the leaf before; every lane of the warp calls it.
 template <class T>

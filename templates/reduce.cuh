@@ -3,12 +3,13 @@
 // of two of the leaf count, leaves join by halving: v[c] + v[c + n/2], then n/4, ... down to 1.
 //
 // Why every plan gives exactly this: thread t of T holds the leaves slot*T + t, so the bits of a
-// leaf's index are [slot | warp of t | lane of t]. Halving joins the highest bit first: first the
-// slots inside a thread, then the warps lane by lane (through shared memory), then the lanes by
-// shuffle 16, 8, 4, 2, 1. T is a power of two, or there is one slot and T is any number of whole
-// warps: both keep the bits apart. An absent leaf is +0, which changes no sum of squares, so a
-// larger T or n than needed gives the same bits; a + b = b + a makes a butterfly the same as a
-// tree.
+// leaf's index are [slot | warp of t | lane of t]; where a cluster has the row, its blocks take
+// turns warp by warp: [slot | warp in the block | block | lane]. Halving joins the highest bit
+// first: first the slots inside a thread, then the warps lane by lane (through shared memory), then
+// the blocks lane by lane, then the lanes by shuffle 16, 8, 4, 2, 1. T is a power of two, or there
+// is one slot and T is any number of whole warps: both keep the bits apart. An absent leaf is +0,
+// which changes no sum of squares, so a larger T or n than needed gives the same bits; a + b = b +
+// a makes a butterfly the same as a tree.
 #ifndef RMSJIT_REDUCE_CUH
 #define RMSJIT_REDUCE_CUH
 
@@ -16,18 +17,26 @@
 
 namespace rmsjit {
 
-// Shared memory of a block: a partial sum for each thread (rows of at most a warp need none), and
-// the slots of h that a plan keeps here.
+// What a block of a cluster gets from the others: a sum for each lane of each of them.
+template <int kBlocks>
+struct Mailbox {
+  enum : int { kBytes = kBlocks * kWarpThreads * 4 };
+  float lanes[kBlocks * kWarpThreads];
+  u64 gate[2];  // the first; two keep what follows at 16 bytes
+};
+template <>
+struct Mailbox<1> {};
+
+// Shared memory of a block: the slots of h that a plan keeps here, a partial sum for each thread
+// (rows of at most a warp need none), and a cluster's mail.
 template <class Spec>
-struct Scratch {
+struct Scratch : Mailbox<Spec::kCluster> {
   enum : int {
     kStash = Spec::kSharedSlots * Spec::kThreads * (Leaf<HeldType<Spec>>::kWords / 4),
     kPartial = Spec::kThreads > kWarpThreads ? Spec::kThreads* Spec::kMaxRows : 4
   };
   Words<4> stash[kStash > 0 ? kStash : 1];
   float partial[kPartial];
-  static_assert(sizeof(stash) + sizeof(partial) == Spec::kSharedBytes,
-                "host and device disagree on shared memory: see render_spec.cc");
   static_assert(kStash == 0 || Spec::kMaxRows == 1, "only one long row fits a block");
 };
 
@@ -50,6 +59,33 @@ RMSJIT_DEVICE float halving_sum(const float (&v)[kCount]) {
   }
 }
 
+// The blocks of a cluster, joined lane by lane: each sends its lanes' sums to all, itself included.
+// begin at the kernel's start: no block may send to one that does not run yet.
+template <int kBlocks>
+RMSJIT_DEVICE void begin_cluster(Mailbox<kBlocks>& mail) {
+  if (thread_x() == 0) make_gate(mail.gate, Mailbox<kBlocks>::kBytes);
+  cluster_arrive();
+}
+template <int kThreads, int kBlocks>
+RMSJIT_DEVICE float cluster_sum(float v, Mailbox<kBlocks>& mail) {
+  enum : int { kWarps = kThreads / kWarpThreads };
+  const int warp = static_cast<int>(thread_x() / kWarpThreads);
+  const int lane = static_cast<int>(thread_x() % kWarpThreads);
+  float* mine = mail.lanes + static_cast<int>(block_x() % kBlocks) * kWarpThreads + lane;
+  cluster_wait();
+  RMSJIT_UNROLL
+  for (int first = 0; first < kBlocks; first += kWarps) {
+    if (first + warp < kBlocks) {
+      send_to_block(static_cast<u32>(first + warp), mine, mail.gate, v);
+    }
+  }
+  wait_at_gate(mail.gate);
+  float sums[kBlocks];
+  RMSJIT_UNROLL
+  for (int i = 0; i < kBlocks; ++i) sums[i] = shared_load(mail.lanes + i * kWarpThreads + lane);
+  return halving_sum(sums);
+}
+
 // Joins the threads of a row; every thread of the block calls it and gets its row's sum.
 template <class Spec>
 RMSJIT_DEVICE float row_sum(float v, Scratch<Spec>& scratch) {
@@ -64,6 +100,7 @@ RMSJIT_DEVICE float row_sum(float v, Scratch<Spec>& scratch) {
     for (int i = 0; i < kWarps; ++i) warps[i] = shared_load(lane + i * kWarpThreads);
     v = halving_sum(warps);
   }
+  if constexpr (Spec::kCluster > 1) v = cluster_sum<Spec::kThreads>(v, scratch);
   enum : int { kLanes = Spec::kThreads < kWarpThreads ? Spec::kThreads : kWarpThreads };
   RMSJIT_UNROLL
   for (int mask = kLanes / 2; mask > 0; mask /= 2) v += shuffle_xor(v, mask);

@@ -29,11 +29,16 @@ const char* trigger_name(Trigger trigger) {
 int shared_bytes(const NormSpec& spec, const Tuning& tuning) {
   const int partial =
       tuning.threads_per_row > 32 ? tuning.threads_per_row * tuning.max_rows_per_block : 4;
+  const int mail = tuning.cluster > 1 ? 128 * tuning.cluster + 16 : 0;
   const int stash = tuning.shared_slots * tuning.threads_per_row * held_leaf_words(spec) / 4;
-  return 16 * (stash > 0 ? stash : 1) + 4 * partial;
+  return 16 * (stash > 0 ? stash : 1) + 4 * partial + mail;
 }
 
 }  // namespace
+
+bool realigns(const NormSpec& spec, int threads_per_row) {
+  return spec.hidden % 8 != 0 && threads_per_row >= 32;
+}
 
 int held_leaf_words(const NormSpec& spec) {
   if (!spec.has_residual()) return 2 * static_cast<int>(dtype_bytes(spec.x_dtype()));
@@ -47,24 +52,24 @@ int dynamic_shared_bytes(const NormSpec& spec, const Tuning& tuning) {
 }
 
 std::string tuning_text(const Tuning& tuning) {
-  return fmt::format("threads={},rows={},registers={},shared={},weight={},trigger={},chunk={}",
-                     tuning.threads_per_row, tuning.max_rows_per_block, tuning.register_slots,
-                     tuning.shared_slots, tuning.weight_early ? "early" : "late",
-                     trigger_name(tuning.trigger), tuning.load_chunk);
+  return fmt::format(
+      "threads={},rows={},cluster={},registers={},shared={},weight={},trigger={},chunk={}",
+      tuning.threads_per_row, tuning.max_rows_per_block, tuning.cluster, tuning.register_slots,
+      tuning.shared_slots, tuning.weight_early ? "early" : "late", trigger_name(tuning.trigger),
+      tuning.load_chunk);
 }
 
 std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target& target) {
-  // The unpacked entry realigns long rows whose size is no multiple of a leaf: contiguous, they are
-  // unaligned all but always. Elsewhere it serves the odd view, and the code is not worth its
-  // compile time.
-  const bool realign = spec.hidden % 8 != 0 && tuning.threads_per_row >= 32;
+  const bool realign = realigns(spec, tuning.threads_per_row);
   std::string text = fmt::format(
       "// {} on {}: {}\n"
       "#ifndef RMSJIT_SPEC_CUH\n#define RMSJIT_SPEC_CUH\n"
       "#include \"rmsnorm.cuh\"\n{}"
+      "#define RMSJIT_CLUSTER_DIMS{}\n"
       "namespace rmsjit {{\nstruct Spec {{\n",
       spec_text(spec), target.name(), tuning_text(tuning),
-      realign ? "#include \"realign.cuh\"\n" : "");
+      realign ? "#include \"realign.cuh\"\n" : "",
+      tuning.cluster > 1 ? fmt::format(" __cluster_dims__({}, 1, 1)", tuning.cluster) : "");
   const auto type = [&](const char* name, DType dtype) {
     text += fmt::format("  using {} = {};\n", name, type_name(dtype));
   };
@@ -82,6 +87,7 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
   constant("kHidden", spec.hidden);
   constant("kThreads", tuning.threads_per_row);
   constant("kMaxRows", tuning.max_rows_per_block);
+  constant("kCluster", tuning.cluster);
   constant("kRegisterSlots", tuning.register_slots);
   constant("kSharedSlots", tuning.shared_slots);
   constant("kChunk", tuning.load_chunk);

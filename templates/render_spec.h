@@ -18,13 +18,17 @@ enum class Trigger { kWait, kLoads, kEnd };
 // The launch shape that the kernel is compiled for; chosen by runtime/launch_plan.cc alone. No
 // choice here changes a bit of the result (DESIGN: the fixed sum).
 struct Tuning {
-  // Threads a row: a power of two, or any multiple of 32 that is at least ceil(hidden / 8).
+  // Threads a row in one block: a power of two, or any multiple of 32 that is at least
+  // ceil(hidden / 8).
   int threads_per_row = 0;
+  // Blocks a row: 1, 2, 4 or 8. More than one (a cluster, sm_90 and newer) has threads_per_row a
+  // power of two that is at least 32 * cluster, and one row.
+  int cluster = 1;
   // blockDim.y may be any value from min_rows_per_block() to this; threads x rows <= 1024.
   int max_rows_per_block = 1;
   // Where a thread's leaves wait for the sum: the first in registers, the next in shared memory,
-  // and the rest nowhere: they are read again, from L2. One leaf a slot, ceil(hidden / 8 / threads)
-  // slots.
+  // and the rest nowhere: they are read again, from L2. One leaf a slot, ceil(hidden / 8 / threads
+  // / cluster) slots.
   int register_slots = 1;
   int shared_slots = 0;
   // Weight loaded before the sum (hides its latency), or after it (fewer registers).
@@ -38,6 +42,11 @@ struct Tuning {
   friend bool operator==(const Tuning&, const Tuning&) = default;
 };
 
+// Whether the unpacked entry realigns leaves (templates/realign.cuh): for rows of at least a warp
+// whose size is no multiple of a leaf. Contiguous, they are unaligned all but always. Elsewhere
+// that entry serves the odd view, and the code is not worth its compile time.
+bool realigns(const NormSpec& spec, int threads_per_row);
+
 // 32-bit registers that hold one leaf of h between the sum and the output.
 int held_leaf_words(const NormSpec& spec);
 
@@ -45,8 +54,8 @@ int held_leaf_words(const NormSpec& spec);
 // itself.
 int dynamic_shared_bytes(const NormSpec& spec, const Tuning& tuning);
 
-// "threads=256,rows=1,registers=4,shared=0,weight=early,trigger=loads,chunk=4": for tables,
-// metadata and messages.
+// "threads=256,rows=1,cluster=1,registers=4,shared=0,weight=early,trigger=loads,chunk=4": for
+// tables, metadata and messages.
 std::string tuning_text(const Tuning& tuning);
 
 // Requires: spec is canonical for target, tuning is valid for spec. The same arguments always give

@@ -17,12 +17,14 @@ RMSJIT_DEVICE void rmsnorm_entry(const rmsjit::RmsNormParams& params) {
   }
 }
 
-extern "C" __global__ void __launch_bounds__(rmsjit::Spec::kThreads* rmsjit::Spec::kMaxRows)
+extern "C" __global__ void RMSJIT_CLUSTER_DIMS
+__launch_bounds__(rmsjit::Spec::kThreads* rmsjit::Spec::kMaxRows)
     rmsnorm_packed(const __grid_constant__ rmsjit::RmsNormParams params) {
   rmsnorm_entry<true>(params);
 }
 
-extern "C" __global__ void __launch_bounds__(rmsjit::Spec::kThreads* rmsjit::Spec::kMaxRows)
+extern "C" __global__ void RMSJIT_CLUSTER_DIMS
+__launch_bounds__(rmsjit::Spec::kThreads* rmsjit::Spec::kMaxRows)
     rmsnorm_any(const __grid_constant__ rmsjit::RmsNormParams params) {
   rmsnorm_entry<false>(params);
 }

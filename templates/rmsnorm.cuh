@@ -5,7 +5,8 @@
 // (Zhang and Sennrich 2019.) kSumRounded, kOutputRounded and kRoundTwice say where h and h * rstd
 // are rounded on the way.
 //
-// Map: block = (kThreads, rows of a block); thread t of a row holds the leaves slot*kThreads + t.
+// Map: block = (kThreads, rows of a block); thread t of a row holds the leaves slot*T + t, T being
+// the threads of a row. A long row may have a cluster of kCluster blocks, which share its warps.
 // A row moves x and residual once (slots that fit neither registers nor shared memory: twice, the
 // second time from L2), residual_out and y once, the weight once from L2. Limits: hidden 1 ..
 // 262144, 64-bit strides, rows < 2^31 blocks.
@@ -20,7 +21,7 @@ namespace rmsjit {
 
 // In realign.cuh, which spec.cuh includes where the kernel needs it (Spec::kRealign).
 template <class T>
-RMSJIT_DEVICE void load_realigned(Leaf<T>& leaf, const typename T::Storage* at);
+struct Pieces;
 template <class T>
 RMSJIT_DEVICE Words<4> last_words_of_lane_below(const Leaf<T>& leaf);
 template <class T>
@@ -33,7 +34,8 @@ struct Shape {
     kFullLeaves = Spec::kHidden / kLeafElements,
     kTail = Spec::kHidden % kLeafElements,
     kLeaves = kFullLeaves + (kTail != 0),
-    kSlots = (kLeaves + Spec::kThreads - 1) / Spec::kThreads,
+    kRowThreads = Spec::kThreads * Spec::kCluster,
+    kSlots = (kLeaves + kRowThreads - 1) / kRowThreads,
     // Leaves whose loads are in flight together: all of a short row, and never more registers than
     // the widest block leaves a thread.
     kChunk = kSlots < Spec::kChunk ? kSlots : Spec::kChunk,
@@ -45,26 +47,36 @@ struct Shape {
   enum : bool {
     kReread = kHeldSlots < kSlots,
     // Every thread has a whole leaf in every slot.
-    kEven = kTail == 0 && kLeaves % Spec::kThreads == 0
+    kEven = kTail == 0 && kLeaves % kRowThreads == 0
   };
   static_assert(kHeldSlots <= kSlots && (!Spec::kWeightEarly || kRegisterSlots == kSlots),
                 "a plan holds more than the row: see launch_plan.cc");
-  static_assert(kSlots == 1 || (Spec::kThreads & (Spec::kThreads - 1)) == 0,
+  static_assert(kSlots == 1 || (kRowThreads & (kRowThreads - 1)) == 0,
                 "a row of several slots needs a power-of-two number of threads");
+  static_assert(Spec::kCluster == 1 || Spec::kMaxRows == 1, "a cluster has one row");
   static_assert(Spec::kThreads % kWarpThreads == 0 || kWarpThreads % Spec::kThreads == 0,
                 "the threads of a row are whole warps or divide one");
 };
+
+// Where this thread is among those of its row: a cluster's blocks take turns, warp by warp.
+template <class Spec>
+RMSJIT_DEVICE int row_thread() {
+  const int t = static_cast<int>(thread_x());
+  if constexpr (Spec::kCluster == 1) return t;
+  const int block = static_cast<int>(block_x() % Spec::kCluster);
+  return (t / kWarpThreads * Spec::kCluster + block) * kWarpThreads + t % kWarpThreads;
+}
 
 // This thread's leaf in a slot; with a constant slot the comparisons fold away except in the row's
 // last slot.
 template <class Spec>
 RMSJIT_DEVICE int leaf_index(int slot) {
-  return slot * Spec::kThreads + static_cast<int>(thread_x());
+  return slot * Shape<Spec>::kRowThreads + row_thread<Spec>();
 }
 template <class Spec>
 RMSJIT_DEVICE bool is_whole(int slot) {
   using S = Shape<Spec>;
-  return S::kEven || (slot + 1) * Spec::kThreads <= S::kFullLeaves ||
+  return S::kEven || (slot + 1) * S::kRowThreads <= S::kFullLeaves ||
          leaf_index<Spec>(slot) < S::kFullLeaves;
 }
 template <class Spec>
@@ -72,32 +84,57 @@ RMSJIT_DEVICE bool is_tail(int slot) {
   return Shape<Spec>::kTail != 0 && leaf_index<Spec>(slot) == Shape<Spec>::kFullLeaves;
 }
 
+template <class Spec>
+RMSJIT_DEVICE int slot_offset(int slot) {
+  return slot * (Shape<Spec>::kRowThreads * kLeafElements);
+}
+
 // Loads a slot's leaf; row is at the leaf of slot 0. What the row does not have is +0.
-template <class Spec, class T, bool kPacked>
+template <class Spec, bool kPacked, class T>
 RMSJIT_DEVICE void load_slot(Leaf<T>& leaf, const typename T::Storage* row, int slot) {
   using S = Shape<Spec>;
-  const int index = leaf_index<Spec>(slot);
-  const typename T::Storage* at = row + slot * (Spec::kThreads * kLeafElements);
   if constexpr (!S::kEven) leaf.clear();
   if (is_whole<Spec>(slot)) {
-    if constexpr (!kPacked && Spec::kRealign) {
-      if (index > 0 && index + 1 < S::kFullLeaves) {
-        load_realigned<T>(leaf, at);
-        return;
-      }
-    }
-    load_leaf<T, kPacked, kLeafElements>(leaf, at);
+    load_leaf<T, kPacked, kLeafElements>(leaf, row + slot_offset<Spec>(slot));
   } else if constexpr (S::kTail != 0) {
-    if (is_tail<Spec>(slot)) load_leaf<T, kPacked, S::kTail>(leaf, at);
+    if (is_tail<Spec>(slot)) load_leaf<T, kPacked, S::kTail>(leaf, row + slot_offset<Spec>(slot));
   }
 }
 
+// The same in two steps for rows that are realigned: the loads, and what makes them a leaf.
+template <class Spec>
+RMSJIT_DEVICE bool is_inner(int slot) {
+  const int index = leaf_index<Spec>(slot);
+  return index > 0 && index + 1 < Shape<Spec>::kFullLeaves;
+}
+template <class Spec, bool kPacked, class T>
+RMSJIT_DEVICE void load_slot(Pieces<T>& pieces, const typename T::Storage* row, int slot) {
+  using S = Shape<Spec>;
+  const typename T::Storage* at = row + slot_offset<Spec>(slot);
+  pieces.clear();
+  if (is_inner<Spec>(slot)) {
+    pieces.load_around(at);
+  } else if (is_whole<Spec>(slot)) {
+    pieces.template load_elements<kLeafElements>(at);
+  } else if constexpr (S::kTail != 0) {
+    if (is_tail<Spec>(slot)) pieces.template load_elements<S::kTail>(at);
+  }
+}
+template <class Spec, class T>
+RMSJIT_DEVICE const Leaf<T>& settle(const Leaf<T>& leaf, const typename T::Storage*, int) {
+  return leaf;
+}
+template <class Spec, class T>
+RMSJIT_DEVICE Leaf<T> settle(Pieces<T>& pieces, const typename T::Storage* row, int slot) {
+  return pieces.leaf(row + slot_offset<Spec>(slot), is_inner<Spec>(slot));
+}
+
 // Stores a slot's leaf; every thread of the row calls it, with or without one.
-template <class Spec, class T, bool kPacked>
+template <class Spec, bool kPacked, class T>
 RMSJIT_DEVICE void store_slot(const Leaf<T>& leaf, typename T::Storage* row, int slot) {
   using S = Shape<Spec>;
   const int index = leaf_index<Spec>(slot);
-  typename T::Storage* at = row + slot * (Spec::kThreads * kLeafElements);
+  typename T::Storage* at = row + slot_offset<Spec>(slot);
   if constexpr (!kPacked && Spec::kRealign) {
     const Words<4> before = last_words_of_lane_below(leaf);
     if (is_whole<Spec>(slot)) {
@@ -178,6 +215,9 @@ struct RowWork {
   using R = typename Spec::R;
   using Y = typename Spec::Y;
   using Held = Leaf<HeldType<Spec>>;
+  enum : bool { kRealign = Spec::kRealign && !kPacked };
+  template <class T>
+  using Loaded = typename PickType<kRealign, Pieces<T>, Leaf<T>>::type;
   // Weights in flight together where they are not loaded before the sum.
   enum : int { kWriteChunk = 2 };
 
@@ -202,7 +242,7 @@ struct RowWork {
         head -= p.heads;
       }
     }
-    const u32 first = thread_x() * kLeafElements;
+    const int first = row_thread<Spec>() * kLeafElements;
     const auto offset = [&](const TensorStrides& stride) {
       return token * stride.token + (Spec::kHeads ? head * stride.head : 0) + first;
     };
@@ -217,7 +257,17 @@ struct RowWork {
   }
 
   RMSJIT_DEVICE void load_weight(int slot, Leaf<W>& w) const {
-    if constexpr (Spec::kHasWeight) load_slot<Spec, W, kPacked>(w, weight, slot);
+    if constexpr (Spec::kHasWeight) {
+      if constexpr (kRealign) {
+        if (bytes_past_16(weight) != 0) {
+          Pieces<W> pieces;
+          load_slot<Spec, kPacked>(pieces, weight, slot);
+          w = settle<Spec>(pieces, weight, slot);
+          return;
+        }
+      }
+      load_slot<Spec, kPacked || kRealign>(w, weight, slot);
+    }
   }
 
   RMSJIT_DEVICE void load_early_weights() {
@@ -225,9 +275,21 @@ struct RowWork {
     for (int slot = 0; slot < S::kSlots; ++slot) load_weight(slot, early_weight[slot]);
   }
 
-  RMSJIT_DEVICE void load_inputs(int slot, Leaf<X>& x_leaf, Leaf<R>& r_leaf) const {
-    load_slot<Spec, X, kPacked>(x_leaf, x, slot);
-    if constexpr (Spec::kResidual) load_slot<Spec, R, kPacked>(r_leaf, residual, slot);
+  RMSJIT_DEVICE void load_inputs(int slot, Loaded<X>& x_in, Loaded<R>& r_in) const {
+    load_slot<Spec, kPacked>(x_in, x, slot);
+    if constexpr (Spec::kResidual) load_slot<Spec, kPacked>(r_in, residual, slot);
+  }
+
+  // h of a slot for the sum and the output; residual_out gets its part where `store` says so.
+  RMSJIT_DEVICE Held take(int slot, Loaded<X>& x_in, Loaded<R>& r_in, float (&h)[kLeafElements],
+                          bool store) {
+    Leaf<R> r_leaf;
+    if constexpr (Spec::kResidual) r_leaf = settle<Spec>(r_in, residual, slot);
+    const Held keep = add_residual<Spec>(settle<Spec>(x_in, x, slot), r_leaf, h);
+    if constexpr (Spec::kResidual) {
+      if (store) store_slot<Spec, kPacked>(r_leaf, residual_out, slot);
+    }
+    return keep;
   }
 
   // The sum of this thread's leaves kFirst, kFirst + kStep, ...: the halving order of the fixed
@@ -239,11 +301,11 @@ struct RowWork {
       const float even = read<kFirst, 2 * kStep>();
       return even + read<kFirst + kStep, 2 * kStep>();
     } else {
-      Leaf<X> x_leaf[kTerms];
-      Leaf<R> r_leaf[kTerms];
+      Loaded<X> x_in[kTerms];
+      Loaded<R> r_in[kTerms];
       float sums[kTerms];
       RMSJIT_UNROLL
-      for (int i = 0; i < kTerms; ++i) load_inputs(kFirst + i * kStep, x_leaf[i], r_leaf[i]);
+      for (int i = 0; i < kTerms; ++i) load_inputs(kFirst + i * kStep, x_in[i], r_in[i]);
       if constexpr (kFirst == 0) {
         if constexpr (Spec::kWeightEarly && !Spec::kConstantWeight) load_early_weights();
         if constexpr (Spec::kTriggerAtLoads) pdl_trigger();
@@ -252,12 +314,9 @@ struct RowWork {
       for (int i = 0; i < kTerms; ++i) {
         const int slot = kFirst + i * kStep;
         float h[kLeafElements];
-        hold(slot, add_residual<Spec>(x_leaf[i], r_leaf[i], h));
-        sums[i] = leaf_sum(h);
         // A slot that is read again stores with its second read: in place, it is its own input.
-        if (Spec::kResidual && slot < S::kHeldSlots) {
-          store_slot<Spec, R, kPacked>(r_leaf[i], residual_out, slot);
-        }
+        hold(slot, take(slot, x_in[i], r_in[i], h, slot < S::kHeldSlots));
+        sums[i] = leaf_sum(h);
       }
       return halving_sum(sums);
     }
@@ -320,14 +379,14 @@ struct RowWork {
   RMSJIT_DEVICE void write_rest(float rstd, int begin, int end) {
     RMSJIT_NO_UNROLL
     for (int first = begin; first < end; first += kWriteChunk) {
-      Leaf<X> x_leaf[kWriteChunk];
-      Leaf<R> r_leaf[kWriteChunk];
+      Loaded<X> x_in[kWriteChunk];
+      Loaded<R> r_in[kWriteChunk];
       Leaf<W> w[kWriteChunk];
       RMSJIT_UNROLL
       for (int i = 0; i < kWriteChunk; ++i) {
         if (first + i >= end) continue;
         load_weight(first + i, w[i]);
-        if constexpr (kAgain) load_inputs(first + i, x_leaf[i], r_leaf[i]);
+        if constexpr (kAgain) load_inputs(first + i, x_in[i], r_in[i]);
       }
       RMSJIT_UNROLL
       for (int i = 0; i < kWriteChunk; ++i) {
@@ -335,10 +394,7 @@ struct RowWork {
         if (slot >= end) continue;
         if constexpr (kAgain) {
           float h[kLeafElements];
-          const Held keep = add_residual<Spec>(x_leaf[i], r_leaf[i], h);
-          if constexpr (Spec::kResidual)
-            store_slot<Spec, R, kPacked>(r_leaf[i], residual_out, slot);
-          write_leaf(slot, keep, w[i], rstd);
+          write_leaf(slot, take(slot, x_in[i], r_in[i], h, true), w[i], rstd);
         } else {
           write_leaf(slot, recall(slot), w[i], rstd);
         }
@@ -347,7 +403,7 @@ struct RowWork {
   }
 
   RMSJIT_DEVICE void write_leaf(int slot, const Held& keep, const Leaf<W>& w, float rstd) {
-    store_slot<Spec, Y, kPacked>(normalise<Spec>(keep, w, rstd), y, slot);
+    store_slot<Spec, kPacked>(normalise<Spec>(keep, w, rstd), y, slot);
   }
 };
 
@@ -355,10 +411,13 @@ struct RowWork {
 // stores, never a wait, a barrier or a shuffle.
 template <class Spec, bool kPacked>
 RMSJIT_DEVICE void rmsnorm_rows(const RmsNormParams& p, Scratch<Spec>& scratch) {
-  i64 index = block_x();
+  static_assert(sizeof(Scratch<Spec>) == Spec::kSharedBytes,
+                "host and device disagree on shared memory: see render_spec.cc");
+  i64 index = block_x() / Spec::kCluster;
   if constexpr (Spec::kMaxRows > 1) index = index * rows_per_block() + thread_y();
   const bool active = Spec::kMaxRows == 1 || index < p.rows;
 
+  if constexpr (Spec::kCluster > 1) begin_cluster(scratch);
   RowWork<Spec, kPacked> work(p, scratch, active ? index : 0);
   if constexpr (Spec::kWeightEarly && Spec::kConstantWeight) {
     if (active) work.load_early_weights();

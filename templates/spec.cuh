@@ -1,7 +1,8 @@
-// hidden=4096,x=bf16,residual=add,pdl=on on sm_90: threads=128,rows=1,registers=4,shared=0,weight=early,trigger=wait,chunk=4
+// hidden=4096,x=bf16,residual=add,pdl=on on sm_90: threads=128,rows=1,cluster=1,registers=4,shared=0,weight=early,trigger=wait,chunk=4
 #ifndef RMSJIT_SPEC_CUH
 #define RMSJIT_SPEC_CUH
 #include "rmsnorm.cuh"
+#define RMSJIT_CLUSTER_DIMS
 namespace rmsjit {
 struct Spec {
   using X = bf16_t;
@@ -13,6 +14,7 @@ struct Spec {
     kHidden = 4096,
     kThreads = 128,
     kMaxRows = 1,
+    kCluster = 1,
     kRegisterSlots = 4,
     kSharedSlots = 0,
     kChunk = 4,

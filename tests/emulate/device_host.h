@@ -140,6 +140,24 @@ RMSJIT_DEVICE void shared_store(T* cell, T v) {
   *cell = v;
 }
 
+// --- a cluster of blocks ---
+RMSJIT_DEVICE void cluster_arrive(const char* file = __builtin_FILE(),
+                                  unsigned line = __builtin_LINE()) {
+  emulate::on_cluster_arrive(file, line);
+}
+RMSJIT_DEVICE void cluster_wait(const char* file = __builtin_FILE(),
+                                unsigned line = __builtin_LINE()) {
+  emulate::on_cluster_wait(file, line);
+}
+RMSJIT_DEVICE void make_gate(u64* gate, u32 bytes) { emulate::on_make_gate(gate, bytes); }
+RMSJIT_DEVICE void send_to_block(u32 block, float* cell, u64* gate, float v) {
+  emulate::on_send(block, cell, gate, bits_from_float(v));
+}
+RMSJIT_DEVICE void wait_at_gate(const u64* gate, const char* file = __builtin_FILE(),
+                                unsigned line = __builtin_LINE()) {
+  emulate::on_wait_at_gate(gate, file, line);
+}
+
 // --- programmatic dependent launch ---
 RMSJIT_DEVICE void pdl_wait() { emulate::on_pdl_wait(); }
 RMSJIT_DEVICE void pdl_trigger() { emulate::on_pdl_trigger(); }

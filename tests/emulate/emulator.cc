@@ -42,11 +42,13 @@ void Machine::fault(std::string what) {
 }
 
 void Machine::thread_main() {
-  launch_->body(launch_->params, scratch_);
+  launch_->body(launch_->params, block().scratch);
   if (launch_->pdl && !current().waited) fault("ends without the PDL wait");
+  if (current().arrived) fault("ends between the two halves of the cluster's barrier");
   current().state = State::kDone;
   ready_.erase(current_);
   ++done_;
+  ++block().done;
   for (;;) fibers_.yield();
 }
 
@@ -62,22 +64,83 @@ void Machine::block_until_ready(State state, Site site) {
 
 void Machine::barrier(Site site) {
   block_until_ready(State::kAtBarrier, site);
-  if (++at_barrier_ == thread_count_) release_barrier();
+  if (++block().at_barrier == block_threads_) {
+    block().at_barrier = 0;
+    release(current_ - thread_in_block(), block_threads_, State::kAtBarrier, "barriers");
+    block().shared.next_epoch();
+  }
   fibers_.yield();
 }
 
-void Machine::release_barrier() {
-  for (int i = 0; i < thread_count_; ++i) {
+// Lets the threads from `first` on run that wait in `state`, all of them at one place.
+void Machine::release(int first, int count, State state, const char* what) {
+  const Site site = current().site;
+  for (int i = first; i < first + count; ++i) {
     Thread& thread = threads_[static_cast<size_t>(i)];
-    if (!(thread.site == threads_[0].site)) {
-      fault(fmt::format("threads 0 and {} are at different barriers: {} and {}", i,
-                        text(threads_[0].site), text(thread.site)));
+    if (thread.state != state) continue;
+    if (!(thread.site == site)) {
+      fault(fmt::format("threads {} and {} are at different {}: {} and {}", current_, i, what,
+                        text(site), text(thread.site)));
     }
     thread.state = State::kReady;
     ready_.insert(i);
   }
-  at_barrier_ = 0;
-  shared_.next_epoch();
+}
+
+void Machine::cluster_arrive(Site site) {
+  if (launch_->cluster == 1) fault("the barrier of a cluster in a kernel without one");
+  if (current().arrived) fault("arrives twice at the cluster's barrier");
+  current().arrived = true;
+  current().site = site;
+  if (++at_cluster_ < thread_count_) return;
+  at_cluster_ = 0;
+  ++cluster_phase_;
+  for (int i = 0; i < thread_count_; ++i) {
+    Thread& thread = threads_[static_cast<size_t>(i)];
+    if (thread.state != State::kAtCluster) continue;
+    thread.state = State::kReady;
+    ready_.insert(i);
+  }
+}
+
+void Machine::cluster_wait(Site site) {
+  if (!current().arrived) fault("waits at the cluster's barrier without having arrived");
+  if (cluster_phase_ == current().cluster_waits) {
+    block_until_ready(State::kAtCluster, site);
+    fibers_.yield();
+  }
+  current().arrived = false;
+  ++current().cluster_waits;
+}
+
+void Machine::send(unsigned rank, const void* cell, const void* gate, uint32_t bits) {
+  if (rank >= launch_->cluster) fault(fmt::format("mail to block {} of the cluster", rank));
+  if (current().cluster_waits == 0) fault("mail to a block that may not run yet");
+  Block& to = blocks_[rank];
+  if (to.done == block_threads_) fault(fmt::format("mail to block {}, which has ended", rank));
+  const auto there = [&](const void* here) {
+    const auto at = static_cast<const char*>(here) - static_cast<char*>(block().scratch);
+    return static_cast<char*>(to.scratch) + at;
+  };
+  const std::string wrong = to.shared.receive(there(cell), there(gate));
+  if (!wrong.empty()) fault(wrong);
+  std::memcpy(there(cell), &bits, sizeof bits);
+  if (!to.shared.is_open(there(gate))) return;
+  const int first = static_cast<int>(rank) * block_threads_;
+  for (int i = first; i < first + block_threads_; ++i) {
+    Thread& thread = threads_[static_cast<size_t>(i)];
+    if (thread.state != State::kAtGate) continue;
+    thread.state = State::kReady;
+    ready_.insert(i);
+  }
+}
+
+void Machine::wait_at_gate(const void* gate, Site site) {
+  if (!block().shared.is_open(gate)) {
+    block_until_ready(State::kAtGate, site);
+    fibers_.yield();
+  }
+  current().passed_gate = true;
 }
 
 void Machine::release_shuffle(int warp) {
@@ -120,7 +183,7 @@ int Machine::pick() {
       break;
   }
   random_ = random_ * 1664525u + 1013904223u;
-  return ready_.next(static_cast<int>((random_ >> 8) % kMaxThreads));
+  return ready_.next(static_cast<int>((random_ >> 8) % static_cast<uint32_t>(thread_count_)));
 }
 
 void Machine::check_idle() {
@@ -132,19 +195,19 @@ void Machine::check_idle() {
     if (!first) continue;
     const char* what = thread.state == State::kDone        ? "has ended"
                        : thread.state == State::kAtBarrier ? "waits at barrier "
-                                                           : "waits at shuffle ";
+                       : thread.state == State::kAtShuffle ? "waits at shuffle "
+                       : thread.state == State::kAtGate    ? "waits at gate "
+                                                           : "waits for the cluster at ";
     where += fmt::format("{}thread {} {}{}", where.empty() ? "" : "; ", i, what,
                          thread.state == State::kDone ? "" : text(thread.site));
   }
   fault_ = fmt::format("block {}: no thread can run: {}", position_.block_x, where);
 }
 
-void Machine::run_block() {
-  shared_.begin_block(scratch_, launch_->scratch_bytes);
-  ready_.clear();
+void Machine::run_cluster() {
+  ready_.reset(thread_count_);
   at_shuffle_.assign(kMaxThreads / kWarp, 0);
-  at_barrier_ = 0;
-  done_ = 0;
+  at_cluster_ = cluster_phase_ = done_ = 0;
   for (int i = 0; i < thread_count_; ++i) {
     threads_[static_cast<size_t>(i)] = Thread{};
     ready_.insert(i);
@@ -153,8 +216,10 @@ void Machine::run_block() {
   while (fault_.empty()) {
     current_ = pick();
     if (current_ < 0) break;
-    position_.thread_x = static_cast<unsigned>(current_) % launch_->threads_per_row;
-    position_.thread_y = static_cast<unsigned>(current_) / launch_->threads_per_row;
+    const auto thread = static_cast<unsigned>(thread_in_block());
+    position_ = {thread % launch_->threads_per_row, thread / launch_->threads_per_row,
+                 first_block_ + static_cast<unsigned>(current_ / block_threads_),
+                 launch_->rows_per_block};
     fibers_.resume(current_);
   }
   if (fault_.empty()) check_idle();
@@ -165,21 +230,27 @@ std::string Machine::run(const Launch& launch) {
   launch_ = &launch;
   fault_.clear();
   random_ = launch.seed;
-  thread_count_ = static_cast<int>(launch.threads_per_row * launch.rows_per_block);
-  if (thread_count_ <= 0 || thread_count_ > kMaxThreads || thread_count_ % kWarp != 0) {
-    return fmt::format("a block of {} x {} threads is not whole warps up to 1024",
-                       launch.threads_per_row, launch.rows_per_block);
+  block_threads_ = static_cast<int>(launch.threads_per_row * launch.rows_per_block);
+  thread_count_ = block_threads_ * static_cast<int>(launch.cluster);
+  if (block_threads_ <= 0 || block_threads_ > kMaxBlock || block_threads_ % kWarp != 0 ||
+      thread_count_ > kMaxThreads) {
+    return fmt::format("{} blocks of {} x {} threads are not whole warps up to 1024 and 8192",
+                       launch.cluster, launch.threads_per_row, launch.rows_per_block);
   }
   launch.memory->begin_launch();
-  for (unsigned b = 0; b < launch.blocks && fault_.empty(); ++b) {
-    position_ = {0, 0, launch.first_block + b, launch.rows_per_block};
-    // Its own allocation a block, so that AddressSanitizer has a red zone at its exact end.
-    const size_t align = std::max<size_t>(launch.scratch_align, sizeof(void*));
-    const size_t bytes = std::max<size_t>(launch.scratch_bytes, 1);
-    if (posix_memalign(&scratch_, align, bytes) != 0) return "out of memory";
-    std::memset(scratch_, 0xff, bytes);
-    run_block();
-    std::free(scratch_);
+  for (unsigned b = 0; b < launch.blocks && fault_.empty(); b += launch.cluster) {
+    first_block_ = launch.first_block + b;
+    blocks_.assign(launch.cluster, Block{});
+    for (Block& block : blocks_) {
+      // Its own allocation a block, so that AddressSanitizer has a red zone at its exact end.
+      const size_t align = std::max<size_t>(launch.scratch_align, sizeof(void*));
+      const size_t bytes = std::max<size_t>(launch.scratch_bytes, 1);
+      if (posix_memalign(&block.scratch, align, bytes) != 0) return "out of memory";
+      std::memset(block.scratch, 0xff, bytes);
+      block.shared.begin_block(block.scratch, launch.scratch_bytes);
+    }
+    run_cluster();
+    for (Block& block : blocks_) std::free(block.scratch);
   }
   return fault_;
 }

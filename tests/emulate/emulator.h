@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs thread blocks of the kernel template on the CPU, one fiber a thread, and stops at the first
 // fault: a barrier that not every thread reaches, or at two places; a shuffle without all 32 lanes;
-// a shared race; a global access outside the logical rows; a broken PDL rule.
-// One launch at a time in a process.
+// a shared race; a global access outside the logical rows; a broken PDL rule; mail to a block of
+// the cluster that may not run yet or has ended, or read before its gate. One launch at a time in a
+// process.
 #ifndef RMSJIT_TESTS_EMULATE_EMULATOR_H_
 #define RMSJIT_TESTS_EMULATE_EMULATOR_H_
 
@@ -32,6 +33,7 @@ struct Launch {
   size_t scratch_align = 4;
   unsigned threads_per_row = 32;
   unsigned rows_per_block = 1;
+  unsigned cluster = 1;  // blocks that run together; divides first_block and blocks
   unsigned first_block = 0;
   unsigned blocks = 1;
   bool pdl = false;  // true: every thread has to wait; false: none may
@@ -40,7 +42,8 @@ struct Launch {
   MemoryMap* memory = nullptr;
 };
 
-// Runs the blocks one after the other. Returns an empty string, or the first fault.
+// Runs the clusters one after the other, the blocks of one together. Returns an empty string, or
+// the first fault.
 std::string run(const Launch& launch);
 
 }  // namespace rmsjit::emulate

@@ -234,6 +234,103 @@ TEST(Emulator, DemandsTheWaitOfIdleThreadsAndOnlyUnderPdl) {
   EXPECT_NE(run(launch).find("without PDL"), std::string::npos);
 }
 
+// A cluster of two blocks of one warp: each sends its rank + 1 to both, and adds what it got.
+enum class MailBug {
+  kNone,
+  kNoWait,
+  kNoGate,
+  kNoSecondHalf,
+  kTwice,
+  kTooEarly,
+  kWrongCell,
+  kMissing,
+  kBlockOutside,
+  kWaitFirst,
+  kMailOverStore,
+};
+struct MailParams {
+  float* y;
+  MailBug bug;
+};
+struct MailScratch {
+  float cells[4];
+  u64 gate[2];
+};
+void mail_body(const void* params, void* scratch) {
+  const auto& p = *static_cast<const MailParams*>(params);
+  auto& s = *static_cast<MailScratch*>(scratch);
+  const auto is = [&](MailBug bug) { return p.bug == bug; };
+  const u32 rank = block_x() % 2;
+  const bool first = thread_x() == 0;
+  if (is(MailBug::kMailOverStore) && first) shared_store(&s.cells[0], 1.0f);
+  if (first && !is(MailBug::kNoGate)) make_gate(s.gate, 8);
+  if (is(MailBug::kWaitFirst)) cluster_wait();
+  cluster_arrive();
+  if (!is(MailBug::kNoWait)) cluster_wait();
+  if (is(MailBug::kNoSecondHalf)) cluster_arrive();
+  if (is(MailBug::kTooEarly)) shared_load(&s.cells[0]);
+  if (first && !(is(MailBug::kMissing) && rank == 1)) {
+    for (u32 to = 0; to < 2; ++to) {
+      const u32 cell = is(MailBug::kWrongCell) ? 0 : rank;
+      send_to_block(is(MailBug::kBlockOutside) ? to + 1 : to, &s.cells[cell], s.gate,
+                    static_cast<float>(rank + 1));
+      if (is(MailBug::kTwice)) send_to_block(to, &s.cells[2], s.gate, 0.0f);
+    }
+  }
+  wait_at_gate(s.gate);
+  if (first) {
+    const float sum = shared_load(&s.cells[0]) + shared_load(&s.cells[1]);
+    store_element(reinterpret_cast<u32*>(p.y + rank), bits_from_float(sum));
+  }
+}
+
+std::string mail_faults(MailBug bug) {
+  std::string all;
+  for (Schedule schedule : kSchedules) {
+    alignas(16) float y[kThreads] = {};
+    MemoryMap memory;
+    memory.add(Toy::buffer("y", y, sizeof y));
+    MailParams params{y, bug};
+    Launch launch;
+    launch.body = &mail_body;
+    launch.params = &params;
+    launch.scratch_bytes = sizeof(MailScratch);
+    launch.cluster = launch.blocks = 2;
+    launch.schedule = schedule;
+    launch.memory = &memory;
+    const std::string fault = run(launch);
+    if (!fault.empty()) all += fault + "\n";
+    if (fault.empty() && bug == MailBug::kNone) {
+      EXPECT_EQ(y[0], 3.0f);
+      EXPECT_EQ(y[1], 3.0f);
+    }
+  }
+  return all;
+}
+
+TEST(Emulator, CarriesMailBetweenTheBlocksOfACluster) {
+  EXPECT_EQ(mail_faults(MailBug::kNone), "");
+}
+
+TEST(Emulator, FindsEveryPlantedBugOfACluster) {
+  const std::pair<MailBug, const char*> planted[] = {
+      {MailBug::kNoWait, "may not run yet"},
+      {MailBug::kNoGate, "has not been made"},
+      {MailBug::kNoSecondHalf, "between the two halves"},
+      {MailBug::kTwice, "a gate that is open"},
+      {MailBug::kTooEarly, "before"},
+      {MailBug::kWrongCell, "which is in use"},
+      {MailBug::kMissing, "waits at gate"},
+      {MailBug::kBlockOutside, "mail to block 2 of the cluster"},
+      {MailBug::kWaitFirst, "without having arrived"},
+      {MailBug::kMailOverStore, "which is in use"},
+  };
+  for (const auto& [bug, expected] : planted) {
+    const std::string found = mail_faults(bug);
+    EXPECT_NE(found.find(expected), std::string::npos) << expected << "\nfound: " << found;
+  }
+}
+
 TEST(Emulator, RefusesABlockThatIsNotWholeWarps) {
   MemoryMap memory;
   Launch launch;

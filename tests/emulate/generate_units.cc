@@ -35,7 +35,7 @@ bool write_if_changed(const std::string& path, const std::string& text) {
 std::string kernel_text(int index, const KernelPlan& plan) {
   return fmt::format(
       "namespace s{0} {{\nnamespace rmsjit {{\nusing namespace ::rmsjit;\n}}\n"
-      "#undef RMSJIT_SPEC_CUH\n{1}}}  // namespace s{0}\n\n",
+      "#undef RMSJIT_SPEC_CUH\n#undef RMSJIT_CLUSTER_DIMS\n{1}}}  // namespace s{0}\n\n",
       index, render_spec(plan.spec, plan.tuning, rmsjit::emulate::kTarget));
 }
 

@@ -31,7 +31,8 @@ void on_store(const void* address, unsigned bytes) {
 }
 void on_shared_load(const void* cell, unsigned bytes) {
   machine().step();
-  check(machine().shared().load(cell, bytes, machine().thread_in_block()));
+  Machine& m = machine();
+  check(m.shared().load(cell, bytes, m.thread_in_block(), m.current().passed_gate));
 }
 void on_shared_store(const void* cell, unsigned bytes) {
   machine().step();
@@ -54,5 +55,18 @@ unsigned on_shuffle_up(unsigned bits, const char* file, unsigned line) {
   return machine().shuffle(bits, kUp, {file, line});
 }
 void on_barrier(const char* file, unsigned line) { machine().barrier({file, line}); }
+
+void on_cluster_arrive(const char* file, unsigned line) { machine().cluster_arrive({file, line}); }
+void on_cluster_wait(const char* file, unsigned line) { machine().cluster_wait({file, line}); }
+void on_make_gate(const void* gate, unsigned bytes) {
+  check(machine().shared().make_gate(gate, bytes));
+}
+void on_send(unsigned block, const void* cell, const void* gate, unsigned bits) {
+  machine().step();
+  machine().send(block, cell, gate, bits);
+}
+void on_wait_at_gate(const void* gate, const char* file, unsigned line) {
+  machine().wait_at_gate(gate, {file, line});
+}
 
 }  // namespace rmsjit::emulate

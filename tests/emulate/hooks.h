@@ -27,6 +27,13 @@ unsigned on_shuffle_xor(unsigned bits, int lane_mask, const char* file, unsigned
 unsigned on_shuffle_up(unsigned bits, const char* file, unsigned line);
 void on_barrier(const char* file, unsigned line);
 
+// block: its rank in the cluster; cell and gate are this block's.
+void on_cluster_arrive(const char* file, unsigned line);
+void on_cluster_wait(const char* file, unsigned line);
+void on_make_gate(const void* gate, unsigned bytes);
+void on_send(unsigned block, const void* cell, const void* gate, unsigned bits);
+void on_wait_at_gate(const void* gate, const char* file, unsigned line);
+
 }  // namespace rmsjit::emulate
 
 #endif  // RMSJIT_TESTS_EMULATE_HOOKS_H_

@@ -43,7 +43,8 @@ int pick_rows(int threads, int turn) {
 // Where h waits: registers, shared memory, nowhere, or a part of each.
 void force_homes(const NormSpec& spec, int turn, Tuning& tuning) {
   const int leaves = static_cast<int>((spec.hidden + 7) / 8);
-  const int slots = (leaves + tuning.threads_per_row - 1) / tuning.threads_per_row;
+  const int row_threads = tuning.threads_per_row * tuning.cluster;
+  const int slots = (leaves + row_threads - 1) / row_threads;
   const int slot_bytes = 4 * tuning.threads_per_row * held_leaf_words(spec);
   const int shareable = tuning.max_rows_per_block == 1 ? kSharedLimit / slot_bytes : 0;
   const int in_registers[] = {slots, slots / 2, 0, slots, 0, slots / 3};
@@ -59,10 +60,16 @@ Tuning forced_plan(const NormSpec& spec, int turn, int kind) {
   if (kind == 0) counts = thread_counts(leaves, 1, 32);
   if (kind == 1) counts = odd_thread_counts(leaves);
   if (kind == 2 && turn % 2 == 0) counts = thread_counts(leaves, 256, 1024);
+  const bool cluster = kind == 2 && turn % 2 == 1;
+  if (cluster) counts = thread_counts(leaves, 32, 256);  // each of its blocks
   if (counts.empty()) counts = thread_counts(leaves, 1, 1024);
   const int threads = counts[static_cast<size_t>(turn) * 5 % counts.size()];
-  Tuning tuning = complete_tuning(spec, kTarget, threads, pick_rows(threads, turn + kind),
-                                  static_cast<Trigger>(turn / 2 % 3));
+  BlockShape shape{threads, pick_rows(threads, turn + kind), static_cast<Trigger>(turn / 2 % 3)};
+  if (cluster) {
+    shape.cluster = 2 << turn / 2 % 3;
+    shape.rows = 1;
+  }
+  Tuning tuning = complete_tuning(spec, kTarget, shape);
   force_homes(spec, turn + kind, tuning);
   if (turn % 4 == 1) tuning.load_chunk = 1;
   if (turn % 4 == 2) tuning.load_chunk = 3;

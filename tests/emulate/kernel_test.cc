@@ -195,7 +195,7 @@ void for_some_kernels(const F& run) {
     c.tokens = 3;
     c.heads = plan.spec.layout == Layout::kHeads ? 2 : 1;
     c.entry = ++turn % 2 == 0 ? Entry::kPacked : Entry::kAny;
-    run(c);
+    run(c, plan.tuning.cluster);
     EXPECT_EQ(run_case(*kernel, plan, pool_of(plan), c), "")
         << spec_text(plan.spec) << "\n  " << tuning_text(plan.tuning);
   }
@@ -204,7 +204,7 @@ void for_some_kernels(const F& run) {
 
 // Rows more than 2^31 elements apart, in address space that is reserved and never filled.
 TEST(LargeNumbers, StridesBeyondTwoToThe31Elements) {
-  for_some_kernels([](LaunchCase& c) {
+  for_some_kernels([](LaunchCase& c, int) {
     const int64_t far = (int64_t{1} << 31) + 16;
     c.x = {0, far, 5, false};
     c.residual = {0, 2 * far, 7, false};
@@ -215,9 +215,9 @@ TEST(LargeNumbers, StridesBeyondTwoToThe31Elements) {
 
 // The last blocks that a grid can have: row numbers beyond 2^31 with several rows a block.
 TEST(LargeNumbers, RowsOfTheLastBlocks) {
-  for_some_kernels([](LaunchCase& c) {
+  for_some_kernels([](LaunchCase& c, int cluster) {
     // Up to the last block, but no more rows than there are addresses for.
-    const int64_t last_block = (int64_t{1} << 31) - 16;
+    const int64_t last_block = ((int64_t{1} << 31) - 16) / cluster;
     const int64_t blocks = std::min(last_block, (int64_t{1} << 32) / c.rows_per_block + 5);
     c.skipped_tokens = blocks / c.heads * c.rows_per_block;
     c.x.token_pad = 9;

@@ -180,8 +180,11 @@ std::string run_case(const Kernel& kernel, const KernelPlan& plan, const RowPool
   launch.scratch_align = kernel.scratch_align;
   launch.threads_per_row = static_cast<unsigned>(plan.tuning.threads_per_row);
   launch.rows_per_block = static_cast<unsigned>(c.rows_per_block);
-  launch.first_block = static_cast<unsigned>(c.skipped_tokens * c.heads / c.rows_per_block);
+  launch.cluster = static_cast<unsigned>(plan.tuning.cluster);
+  launch.first_block =
+      launch.cluster * static_cast<unsigned>(c.skipped_tokens * c.heads / c.rows_per_block);
   launch.blocks =
+      launch.cluster *
       static_cast<unsigned>((c.tokens * c.heads + c.rows_per_block - 1) / c.rows_per_block);
   launch.pdl = plan.spec.pdl == Pdl::kOn;
   launch.schedule = c.schedule;

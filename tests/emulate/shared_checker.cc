@@ -11,6 +11,7 @@ void SharedChecker::begin_block(const void* base, size_t bytes) {
   base_ = static_cast<const char*>(base);
   cells_.assign(bytes / sizeof(float), Cell{});
   epoch_ = 1;
+  gate_ = nullptr;
 }
 
 SharedChecker::Cell* SharedChecker::find(const void* cell, unsigned bytes) {
@@ -25,10 +26,36 @@ std::string SharedChecker::conflict(const Cell& cell, int thread, const char* wh
                      cell.write_epoch == epoch_ ? cell.writer : cell.reader);
 }
 
-std::string SharedChecker::load(const void* address, unsigned bytes, int thread) {
+std::string SharedChecker::make_gate(const void* gate, unsigned bytes) {
+  if (gate_ != nullptr) return "a gate is made twice";
+  if (find(gate, 8) == nullptr) return "a gate outside the shared array, or misaligned";
+  gate_ = gate;
+  gate_bytes_ = bytes;
+  return {};
+}
+
+std::string SharedChecker::receive(const void* address, const void* gate) {
+  Cell* cell = find(address, sizeof(float));
+  if (cell == nullptr) return "mail outside the shared array, or misaligned";
+  if (gate_ == nullptr || gate != gate_) return "mail to a gate that has not been made";
+  if (gate_bytes_ < sizeof(float)) return "mail to a gate that is open";
+  if (cell->sent || cell->write_epoch != 0) {
+    return fmt::format("mail to shared cell {}, which is in use", cell - cells_.data());
+  }
+  cell->sent = true;
+  gate_bytes_ -= static_cast<unsigned>(sizeof(float));
+  return {};
+}
+
+std::string SharedChecker::load(const void* address, unsigned bytes, int thread, bool passed_gate) {
   Cell* first = find(address, bytes);
   if (first == nullptr) return "a shared load outside the shared array, or misaligned";
   for (Cell* cell = first; cell < first + bytes / sizeof(float); ++cell) {
+    if (cell->sent && passed_gate) continue;
+    if (cell->sent) {
+      return fmt::format("shared cell {} is read by thread {} before it passed the gate",
+                         cell - cells_.data(), thread);
+    }
     if (cell->write_epoch == 0) {
       return fmt::format("shared cell {} is read by thread {} before anything is written there",
                          cell - cells_.data(), thread);
@@ -46,7 +73,7 @@ std::string SharedChecker::store(const void* address, unsigned bytes, int thread
   Cell* first = find(address, bytes);
   if (first == nullptr) return "a shared store outside the shared array, or misaligned";
   for (Cell* cell = first; cell < first + bytes / sizeof(float); ++cell) {
-    const bool written = cell->write_epoch == epoch_ && cell->writer != thread;
+    const bool written = cell->sent || (cell->write_epoch == epoch_ && cell->writer != thread);
     const bool read = cell->read_epoch == epoch_ && cell->reader != thread;
     if (written || read) return conflict(*cell, thread, "written");
     cell->write_epoch = epoch_;

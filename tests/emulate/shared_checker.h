@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SharedChecker: a race detector for a block's shared cells of 32 bits. Between two block barriers
 // (one epoch) a cell that one thread writes may be touched by no other; a shuffle orders nothing.
-// It also finds cells that are read before they are written.
+// It also finds cells that are read before they are written. Cells that another block sends to have
+// rules of their own: sent once, to a gate that has been made and is not yet open, and read only by
+// threads that passed the gate.
 #ifndef RMSJIT_TESTS_EMULATE_SHARED_CHECKER_H_
 #define RMSJIT_TESTS_EMULATE_SHARED_CHECKER_H_
 
@@ -18,8 +20,13 @@ class SharedChecker {
   void next_epoch() { ++epoch_; }
 
   // An empty string, or what is wrong.
-  std::string load(const void* cell, unsigned bytes, int thread);
+  std::string load(const void* cell, unsigned bytes, int thread, bool passed_gate = false);
   std::string store(const void* cell, unsigned bytes, int thread);
+
+  std::string make_gate(const void* gate, unsigned bytes);
+  // A cell of this block, from any block of the cluster.
+  std::string receive(const void* cell, const void* gate);
+  bool is_open(const void* gate) const { return gate == gate_ && gate_bytes_ == 0; }
 
  private:
   struct Cell {
@@ -27,6 +34,7 @@ class SharedChecker {
     unsigned read_epoch = 0;
     int writer = -1;
     int reader = -1;  // kSeveral: more than one thread in read_epoch
+    bool sent = false;
   };
   static constexpr int kSeveral = -2;
 
@@ -37,6 +45,8 @@ class SharedChecker {
   const char* base_ = nullptr;
   std::vector<Cell> cells_;
   unsigned epoch_ = 1;
+  const void* gate_ = nullptr;
+  unsigned gate_bytes_ = 0;  // still to come
 };
 
 }  // namespace rmsjit::emulate

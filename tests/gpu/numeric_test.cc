@@ -84,19 +84,27 @@ TEST(GpuNumeric, ARowGivesTheSameBitsInEveryBatchAndUnderEveryPlan) {
   const bench::Cuda cuda;
   const bench::Stream stream(cuda);
   const std::unique_ptr<Compiler> compiler = make_inprocess_compiler({});
-  for (const char* text : {"hidden=4096,root=exact,y=f32", "hidden=5120,residual=add,root=exact",
-                           "hidden=2881,root=exact,y=f32", "hidden=128,layout=heads,root=exact",
-                           "hidden=65536,root=exact,y=f32"}) {
+  for (const char* text :
+       {"hidden=4096,root=exact,y=f32", "hidden=5120,residual=add,root=exact",
+        "hidden=2881,root=exact,y=f32", "hidden=128,layout=heads,root=exact",
+        "hidden=65536,root=exact,y=f32", "hidden=40001,residual=add,root=exact"}) {
     SCOPED_TRACE(text);
     const Target target{cuda.sm()};
     const NormSpec spec = canonical(*parse_spec(text), target);
     const emulate::RowPool pool(spec, 5);
     const int leaves = static_cast<int>((spec.hidden + 7) / 8);
+    std::vector<BlockShape> shapes;
     for (int threads = 4; threads <= 1024; threads *= 2) {
-      if (leaves > 32 * threads) continue;
-      for (int rows : {1, 2, 8}) {
-        if (threads * rows > 1024 || threads * rows < 32) continue;
-        const KernelId id{spec, target, complete_tuning(spec, target, threads, rows, Trigger::kEnd)};
+      for (int rows : {1, 2, 8}) shapes.push_back({threads, rows});
+      for (int cluster : {2, 4, 8}) {
+        if (target.sm >= 90 && threads >= 32)
+          shapes.push_back({threads, 1, Trigger::kEnd, cluster});
+      }
+    }
+    for (const BlockShape& shape : shapes) {
+      const int block = shape.threads * shape.rows;
+      if (leaves <= 32 * shape.threads * shape.cluster && block <= 1024 && block >= 32) {
+        const KernelId id{spec, target, complete_tuning(spec, target, shape)};
         const Result<CompiledImage> image = compiler->compile(make_compile_request(id));
         ASSERT_TRUE(image.ok()) << image.message();
         const bench::KernelUnderTest kernel(cuda, id, image->image);
@@ -106,7 +114,7 @@ TEST(GpuNumeric, ARowGivesTheSameBitsInEveryBatchAndUnderEveryPlan) {
           c.heads = heads_of(spec);
           c.row_step = 3;
           const Launcher launch = [&](const rmsjit_args& args, CUstream s) -> std::string {
-            kernel.launch(s, params_of(args), rows);
+            kernel.launch(s, params_of(args), shape.rows);
             return "";
           };
           ASSERT_EQ(run_gpu_case(cuda, stream, spec, pool, c, launch).problem, "")

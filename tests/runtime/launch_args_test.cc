@@ -178,6 +178,26 @@ TEST(LaunchArgs, RowsUpToTwoToThe31BlocksAreTakenAndOneMoreIsNot) {
       << more.message();
 }
 
+TEST(LaunchArgs, ALongRowHasSeveralBlocksAndTheGridStaysWithinItsLimit) {
+  const LaunchFacts facts = facts_of("hidden=65536");
+  ASSERT_EQ(facts.tuning.cluster, 8);
+  rmsjit_args args = args_for(facts, 5);
+  LaunchBlock block;
+  ASSERT_TRUE(make_launch_block(facts, args, block).ok());
+  EXPECT_EQ(block.grid_x, 40u);
+  EXPECT_EQ(block.block_y, 1u);
+  const int64_t most = int64_t{0x7fffffff} / 8;
+  args = args_for(facts, most);
+  args.y = address(int64_t{1} << 50);
+  const Status status = make_launch_block(facts, args, block);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(block.grid_x, 8 * most);
+  args.tokens = most + 1;
+  EXPECT_NE(launch(facts, args).message().find("at most " + std::to_string(most)),
+            std::string::npos)
+      << launch(facts, args).message();
+}
+
 struct Bad {
   const char* spec;
   std::function<void(rmsjit_args&)> change;

@@ -79,7 +79,7 @@ TEST(RenderSpec, GivesEachMeaningfulSpecAnotherText) {
 
 TEST(RenderSpec, GivesEachTuningAnotherText) {
   const NormSpec spec = parsed("hidden=4096,residual=add,pdl=on");
-  std::vector<Tuning> tunings(8, plain_tuning());
+  std::vector<Tuning> tunings(9, plain_tuning());
   tunings[1].threads_per_row = 256;
   tunings[2].max_rows_per_block = 2;
   tunings[3].register_slots = 2;
@@ -87,6 +87,7 @@ TEST(RenderSpec, GivesEachTuningAnotherText) {
   tunings[5].weight_early = false;
   tunings[6].trigger = Trigger::kWait;
   tunings[7].load_chunk = 2;
+  tunings[8].cluster = 4;
   std::map<std::string, size_t> seen;
   for (size_t i = 0; i < tunings.size(); ++i) {
     const auto [at, fresh] = seen.emplace(code(spec, tunings[i]), i);

@@ -70,6 +70,14 @@ class Tune(unittest.TestCase):
             "// head\n{512, {256, 1, kEnd}},\n{640, {128, 1, kEnd}},\n{1 << 20, {1024, 1, kEnd}},\n",
         )
 
+    def test_the_blocks_of_a_row_are_part_of_a_plan(self):
+        self.plans.write_text("{8192, {1024, 1, kEnd}},\n")
+        cluster = self.cell(65536, 256, [1.0, 2.0])
+        cluster["tuning"] = "threads=256,rows=1,cluster=8,registers=4,trigger=end"
+        cells = [self.cell(65536, 256, [3.0, 3.0]), self.cell(65536, 1024, [2.0, 2.5]), cluster]
+        self.assertEqual(tune(self.plans, [self.record(cells)]).returncode, 0)
+        self.assertEqual(self.plans.read_text(), "{8192, {256, 1, kEnd, 8}},\n")
+
     def test_a_file_of_another_form_is_named(self):
         self.plans.write_text("{512, 256}\n")
         done = tune(self.plans, RECORDS)

@@ -139,7 +139,8 @@ void KernelUnderTest::launch(CUstream stream, const RmsNormParams& params, int r
   pdl.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
   pdl.value.programmaticStreamSerializationAllowed = 1;
   CUlaunchConfig config{};
-  config.gridDimX = static_cast<unsigned>((params.rows + rows_a_block - 1) / rows_a_block);
+  config.gridDimX =
+      static_cast<unsigned>((params.rows + rows_a_block - 1) / rows_a_block * id_.tuning.cluster);
   config.gridDimY = config.gridDimZ = config.blockDimZ = 1;
   config.blockDimX = static_cast<unsigned>(id_.tuning.threads_per_row);
   config.blockDimY = static_cast<unsigned>(rows_a_block);

@@ -45,6 +45,8 @@ Tuning read_tuning(const std::string& text) {
   Tuning tuning;
   tuning.threads_per_row = std::stoi(field("threads"));
   tuning.max_rows_per_block = std::stoi(field("rows"));
+  // Records from before there were clusters do not name it.
+  if (text.find("cluster=") != std::string::npos) tuning.cluster = std::stoi(field("cluster"));
   const std::string trigger = field("trigger");
   tuning.trigger = trigger == "wait"    ? Trigger::kWait
                    : trigger == "loads" ? Trigger::kLoads

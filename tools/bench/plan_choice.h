@@ -20,7 +20,7 @@
 
 namespace rmsjit::bench {
 
-// A plan as the file writes it: "{128, 1, kEnd}". The one place that knows a plan's fields.
+// A plan as the file writes it: "{128, 1, kEnd}", "{256, 1, kEnd, 8}". The one place that knows a plan's fields.
 std::string plan_text(const Tuning& tuning);
 
 // A plan file (runtime/plans/*.inc): comments, then {leaves at most, plan, plan, ...} a line. Plans

@@ -15,8 +15,9 @@ std::string plan_text(const Tuning& tuning) {
   constexpr const char* kTriggers[] = {"kWait", "kLoads", "kEnd"};
   static_assert(static_cast<int>(Trigger::kWait) == 0 && static_cast<int>(Trigger::kLoads) == 1 &&
                 static_cast<int>(Trigger::kEnd) == 2);
-  return fmt::format("{{{}, {}, {}}}", tuning.threads_per_row, tuning.max_rows_per_block,
-                     kTriggers[static_cast<int>(tuning.trigger)]);
+  return fmt::format("{{{}, {}, {}{}}}", tuning.threads_per_row, tuning.max_rows_per_block,
+                     kTriggers[static_cast<int>(tuning.trigger)],
+                     tuning.cluster > 1 ? fmt::format(", {}", tuning.cluster) : "");
 }
 
 PlanFile::PlanFile(const std::string& path) : path_(path) {

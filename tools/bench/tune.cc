@@ -39,18 +39,35 @@ std::vector<int> thread_counts(int leaves) {
   return threads;
 }
 
+constexpr int kFewestLeavesOfACluster = 2048;
+
 std::vector<Candidate> candidates(const NormSpec& spec, const Target& target) {
   std::vector<Trigger> triggers = {Trigger::kEnd};
   if (spec.pdl == Pdl::kOn) triggers = {Trigger::kWait, Trigger::kLoads, Trigger::kEnd};
-  std::vector<Candidate> out;
-  for (int t : thread_counts(static_cast<int>((spec.hidden + 7) / 8))) {
+  std::vector<BlockShape> shapes;
+  const int leaves = static_cast<int>((spec.hidden + 7) / 8);
+  for (int t : thread_counts(leaves)) {
     for (int rows : {1, 2, 4, 8, 16, 32}) {
       if (t * rows > 512 && rows > 1) continue;
       if (t < 32 && t * rows < 128) continue;
-      for (Trigger trigger : triggers) {
-        out.push_back(
-            {KernelId{spec, target, complete_tuning(spec, target, t, rows, trigger)}, "", "", {}});
+      shapes.push_back({t, rows});
+    }
+  }
+  // Clusters: a row of 2 to 16 leaves a thread.
+  if (leaves >= kFewestLeavesOfACluster && target.sm >= 90) {
+    for (int cluster : {2, 4, 8}) {
+      for (int t = 128; t <= 1024; t *= 2) {
+        const int row = t * cluster;
+        if (leaves <= 16 * row && leaves >= 2 * row)
+          shapes.push_back({t, 1, Trigger::kEnd, cluster});
       }
+    }
+  }
+  std::vector<Candidate> out;
+  for (BlockShape shape : shapes) {
+    for (Trigger trigger : triggers) {
+      shape.trigger = trigger;
+      out.push_back({KernelId{spec, target, complete_tuning(spec, target, shape)}, "", "", {}});
     }
   }
   return out;

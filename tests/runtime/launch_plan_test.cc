@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// The plan of every size: legal for the template (its static_asserts, said once more on the host,
+// where a thousand sizes cost nothing), and what a target can run.
+#include "runtime/launch_plan.h"
+
+#include <gtest/gtest.h>
+
+#include "rmsjit/spec_text.h"
+
+namespace rmsjit {
+namespace {
+
+constexpr int kTargets[] = {80, 86, 89, 90, 100, 120};
+
+NormSpec spec_of(const std::string& text, const Target& target) {
+  const auto spec = parse_spec(text);
+  EXPECT_TRUE(spec.ok()) << text;
+  return canonical(*spec, target);
+}
+
+void expect_legal(const NormSpec& spec, const Target& target) {
+  const Tuning t = launch_plan(spec, target);
+  SCOPED_TRACE(spec_text(spec) + " on " + target.name() + ": " + tuning_text(t));
+  const int leaves = static_cast<int>((spec.hidden + 7) / 8);
+  const int row_threads = t.threads_per_row * t.cluster;
+  const int slots = (leaves + row_threads - 1) / row_threads;
+  EXPECT_LE(t.threads_per_row * t.max_rows_per_block, 1024);
+  EXPECT_TRUE(t.threads_per_row % 32 == 0 || 32 % t.threads_per_row == 0);
+  EXPECT_EQ(t.threads_per_row * t.max_rows_per_block % 32, 0);
+  if (slots > 1) {
+    EXPECT_EQ(row_threads & (row_threads - 1), 0);
+  }
+  EXPECT_LE(t.register_slots + t.shared_slots, slots);
+  EXPECT_GE(t.load_chunk, 1);
+  if (t.weight_early) {
+    EXPECT_EQ(t.register_slots, slots);
+  }
+  if (t.shared_slots > 0) {
+    EXPECT_EQ(t.max_rows_per_block, 1);
+  }
+  if (target.sm < 90) {
+    EXPECT_EQ(t.cluster, 1);
+  }
+  if (t.cluster > 1) {
+    EXPECT_EQ(t.max_rows_per_block, 1);
+    EXPECT_GE(t.threads_per_row, 64);
+    EXPECT_LE(t.cluster, 8);
+    EXPECT_EQ(t.cluster & (t.cluster - 1), 0);
+  }
+  const int shared = target.sm == 90 || target.sm == 100 ? 227 : target.sm == 80 ? 163 : 99;
+  EXPECT_LE(dynamic_shared_bytes(spec, t), shared * 1024);
+}
+
+TEST(LaunchPlan, IsLegalForEverySizeTypeAndTarget) {
+  for (int sm : kTargets) {
+    const Target target{sm};
+    for (const char* rest : {"", ",residual=add", ",x=f32", ",x=f32,residual=add",
+                             ",residual=add,residual_dtype=f32,add_round=unrounded"}) {
+      for (int64_t hidden = 1; hidden <= 262144; hidden += hidden < 2100 ? 1 : hidden / 97) {
+        expect_legal(spec_of("hidden=" + std::to_string(hidden) + rest, target), target);
+        if (HasFailure()) return;
+      }
+      expect_legal(spec_of(std::string("hidden=262144") + rest, target), target);
+    }
+  }
+}
+
+TEST(LaunchPlan, GivesLongRowsAClusterWhereThereAreClusters) {
+  for (const auto& [hidden, blocks] : {std::pair{16384, 1}, {32768, 4}, {65536, 8}, {262144, 8}}) {
+    const std::string text = "hidden=" + std::to_string(hidden);
+    EXPECT_EQ(launch_plan(spec_of(text, Target{90}), Target{90}).cluster, blocks) << text;
+    EXPECT_EQ(launch_plan(spec_of(text, Target{89}), Target{89}).cluster, 1) << text;
+  }
+}
+
+TEST(LaunchPlan, GivesRealignedRowsAThreadALeafOrAtMostThreeLeavesAThread) {
+  const Target target{90};
+  const auto threads = [&](const char* text) {
+    return launch_plan(spec_of(text, target), target).threads_per_row;
+  };
+  EXPECT_EQ(threads("hidden=2881"), 384);
+  EXPECT_EQ(threads("hidden=5125"), 256);
+  EXPECT_EQ(threads("hidden=5125,residual=add"), 672);
+  EXPECT_EQ(threads("hidden=7169"), 512);
+}
+
+}  // namespace
+}  // namespace rmsjit
