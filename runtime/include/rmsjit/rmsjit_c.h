@@ -187,7 +187,9 @@ typedef struct rmsjit_stats {
 RMSJIT_API rmsjit_status rmsjit_runtime_create(const rmsjit_options* options,
                                                rmsjit_runtime** runtime, rmsjit_error* error);
 /* Unloads every kernel and frees the runtime. The caller has destroyed the graphs that use them,
- * and no other thread is inside a call. NULL is allowed. */
+ * and no other thread is inside a call. A context of the caller's own, in which kernels were
+ * prepared, is best destroyed afterwards: drivers before 12.0 cannot tell that it is gone. NULL is
+ * allowed. */
 RMSJIT_API void rmsjit_runtime_close(rmsjit_runtime* runtime);
 /* After a context reset of `device`: forgets its kernels without touching the driver. Handles to
  * them must not be used again. */
