@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // rmsnorm-aot: compiles the RMSNorm kernels of a model into a bundle on a machine with no GPU, and
 // looks into bundles and caches. This file owns the table of subcommands and nothing else.
+#include <string>
+
 #include "rmsjit/version.h"
 #include "tools/cli.h"
+#include "tools/console.h"
 
 namespace {
 
@@ -17,6 +20,16 @@ constexpr void (*kCommands[])(CLI::App&, int&) = {
     rmsjit::cli::add_sign,
 };
 
+// Empty for a command that there is; CLI11 would say no more than that it wants one.
+std::string wrong_command(const CLI::App& app, const std::string& given) {
+  std::string known;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) {
+    if (command->get_name() == given) return "";
+    known += (known.empty() ? "" : ", ") + command->get_name();
+  }
+  return "command \"" + given + "\" is not known: use " + known;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -29,6 +42,9 @@ int main(int argc, char** argv) {
       "Example:\n  rmsnorm-aot build --model config.json --arch sm_80,sm_90 --out bundle");
   int exit_code = kDone;
   for (const auto add : kCommands) add(app, exit_code);
+  const std::string given = argc > 1 && argv[1][0] != '-' ? argv[1] : "";
+  const std::string wrong = given.empty() ? "" : wrong_command(app, given);
+  if (!wrong.empty()) return rmsjit::cli::fail(kBadUsage, wrong);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

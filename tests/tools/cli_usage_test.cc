@@ -110,6 +110,11 @@ TEST_F(CliUsage, SpecFiles) {
 }
 
 TEST_F(CliUsage, CommandsThatDoNotExistOrLackAnArgument) {
+  const CliResult unknown = run_cli({"frobnicate"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_NE(unknown.err.find("command \"frobnicate\" is not known: use build, keys, list"),
+            std::string::npos)
+      << unknown.err;
   EXPECT_EQ(run_cli({}).exit_code, 2);
   EXPECT_EQ(run_cli({"compile"}).exit_code, 2);
   EXPECT_EQ(run_cli({"keys"}).exit_code, 2);
