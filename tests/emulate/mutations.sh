@@ -46,9 +46,8 @@ bug stride_of_32_bits rmsnorm.cuh 'return token * stride.token +' \
   'return static_cast<int>(token * stride.token) +'
 bug weight_of_first_slot rmsnorm.cuh 'kPacked>(w, weight, slot);' 'kPacked>(w, weight, 0);'
 bug head_not_corrected rmsnorm.cuh 'if (head >= p.heads) {' 'if (false) {'
-bug residual_not_stored rmsnorm.cuh 'if (Spec::kResidual && slot < S::kHeldSlots) {' 'if (false) {'
-bug reread_stores_twice rmsnorm.cuh 'if (Spec::kResidual && slot < S::kHeldSlots) {' \
-  'if (Spec::kResidual) {'
+bug residual_not_stored rmsnorm.cuh 'h, slot < S::kHeldSlots));' 'h, false));'
+bug reread_stores_twice rmsnorm.cuh 'h, slot < S::kHeldSlots));' 'h, true));'
 bug stash_of_wrong_slot rmsnorm.cuh '(slot - S::kRegisterSlots) * (Held::kWords / 4) + word / 4' \
   '(slot - S::kRegisterSlots) * (Held::kWords / 4)'
 
@@ -56,9 +55,23 @@ bug stash_of_wrong_slot rmsnorm.cuh '(slot - S::kRegisterSlots) * (Held::kWords 
 bug realigns_first_leaf rmsnorm.cuh 'index > 0 && index + 1' 'index + 1'
 bug realigns_last_leaf rmsnorm.cuh 'index > 0 && index + 1 <' \
   'index > 0 && index <'
+bug settled_as_elements rmsnorm.cuh 'is_inner<Spec>(slot));' 'false);'
+bug second_piece_skipped realign.cuh 'if (past != 0) load_piece' 'if (past > 8) load_piece'
 bug first_lane_completes rmsnorm.cuh 'lane == 0, last);' 'false, last);'
 bug last_lane_leaves_rest rmsnorm.cuh 'lane == kWarpThreads - 1 || index + 1' 'index + 1'
 bug piece_shift_wrong realign.cuh '8 * (bytes & 3u)' '8 * (bytes & 1u)'
+
+# --- clusters ---
+bug blocks_of_a_row_swapped rmsnorm.cuh 't / kWarpThreads * Spec::kCluster + block' \
+  't / kWarpThreads + Spec::kThreads / kWarpThreads * block'
+bug block_sums_in_sequence reduce.cuh 'return halving_sum(sums);' \
+  'float s = 0; for (float b : sums) s += b; return s;'
+bug sends_before_all_run reduce.cuh 'cluster_wait();' ';'
+bug reads_before_the_gate reduce.cuh 'wait_at_gate(mail.gate);' ';'
+bug mail_into_one_cell reduce.cuh 'static_cast<int>(block_x() % kBlocks) * kWarpThreads + lane;' 'lane;'
+bug one_block_not_told reduce.cuh 'first + warp < kBlocks' 'first + warp < kBlocks - 1'
+bug gate_opens_early reduce.cuh 'kBytes = kBlocks * kWarpThreads * 4' 'kBytes = kBlocks * kWarpThreads * 2'
+bug row_of_the_block rmsnorm.cuh 'block_x() / Spec::kCluster' 'block_x()'
 
 # --- PDL and the read-only path ---
 bug no_wait_in_idle_rows rmsnorm.cuh 'if constexpr (Spec::kPdl) pdl_wait();' \
