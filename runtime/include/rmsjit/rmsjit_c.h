@@ -188,7 +188,7 @@ RMSJIT_API rmsjit_status rmsjit_runtime_create(const rmsjit_options* options,
                                                rmsjit_runtime** runtime, rmsjit_error* error);
 /* Unloads every kernel and frees the runtime. The caller has destroyed the graphs that use them,
  * and no other thread is inside a call. A context of the caller's own, in which kernels were
- * prepared, is best destroyed afterwards: drivers before 12.0 cannot tell that it is gone. NULL is
+ * prepared, is destroyed afterwards: a driver does not reliably tell that it is gone. NULL is
  * allowed. */
 RMSJIT_API void rmsjit_runtime_close(rmsjit_runtime* runtime);
 /* After a context reset of `device`: forgets its kernels without touching the driver. Handles to
