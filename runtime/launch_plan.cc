@@ -95,7 +95,10 @@ Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockSh
     keep_in_shared_memory(tuning, slots, held, input, budget,
                           shape.rows == 1 ? shared_limit(target) / (shape.threads * held * 4) : 0);
   }
-  tuning.weight_early = tuning.register_slots == slots &&
+  // Found by compiling them all: f16 beside bf16 is converted as soon as it is there, and spills.
+  const bool converted =
+      weight == 4 && spec.x_dtype() != DType::kF32 && spec.weight_dtype() != spec.x_dtype();
+  tuning.weight_early = tuning.register_slots == slots && !converted &&
                         slots * held + tuning.load_chunk * input + slots * weight <= budget;
   return tuning;
 }
