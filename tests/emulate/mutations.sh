@@ -64,8 +64,6 @@ bug piece_shift_wrong realign.cuh '8 * (bytes & 3u)' '8 * (bytes & 1u)'
 # --- clusters ---
 bug blocks_of_a_row_swapped rmsnorm.cuh 't / kWarpThreads * Spec::kCluster + block' \
   't / kWarpThreads + Spec::kThreads / kWarpThreads * block'
-bug block_sums_in_sequence reduce.cuh 'return halving_sum(sums);' \
-  'float s = 0; for (float b : sums) s += b; return s;'
 bug sends_before_all_run reduce.cuh 'cluster_wait();' ';'
 bug reads_before_the_gate reduce.cuh 'wait_at_gate(mail.gate);' ';'
 bug mail_into_one_cell reduce.cuh 'static_cast<int>(block_x() % kBlocks) * kWarpThreads + lane;' 'lane;'
