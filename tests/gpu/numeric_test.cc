@@ -96,10 +96,10 @@ TEST(GpuNumeric, ARowGivesTheSameBitsInEveryBatchAndUnderEveryPlan) {
     std::vector<BlockShape> shapes;
     for (int threads = 4; threads <= 1024; threads *= 2) {
       for (int rows : {1, 2, 8}) shapes.push_back({threads, rows});
-      for (int cluster : {2, 4, 8}) {
-        if (target.sm >= 90 && threads >= 32)
-          shapes.push_back({threads, 1, Trigger::kEnd, cluster});
-      }
+    }
+    for (int cluster : {2, 4, 8}) {
+      if (target.sm < 90) continue;
+      for (int threads : {32, 256}) shapes.push_back({threads, 1, Trigger::kEnd, cluster});
     }
     for (const BlockShape& shape : shapes) {
       const int block = shape.threads * shape.rows;
