@@ -72,17 +72,22 @@ class UsualLaunch {
 
   [[gnu::always_inline]] Range take(const void* pointer, TensorStrides given, int64_t element_bytes,
                                     TensorStrides& strides) {
+    // Unsigned: what wraps around is refused by the bits of what is spare.
     const auto begin = reinterpret_cast<uintptr_t>(pointer);
     strides = used(given);
-    const int64_t token_extent = last_head_ * strides.head + facts_.hidden;
-    const int64_t spare_token = strides.token - (token_extent & many_tokens_);
-    const int64_t spare_head = strides.head - (facts_.hidden & many_heads_);
-    const int64_t extent = last_token_ * strides.token + token_extent;
+    const auto token = static_cast<uint64_t>(strides.token);
+    const auto head = static_cast<uint64_t>(strides.head);
+    const auto hidden = static_cast<uint64_t>(facts_.hidden);
+    const auto bytes = static_cast<uint64_t>(element_bytes);
+    const uint64_t token_extent = static_cast<uint64_t>(last_head_) * head + hidden;
+    const uint64_t spare_token = token - (token_extent & static_cast<uint64_t>(many_tokens_));
+    const uint64_t spare_head = head - (hidden & static_cast<uint64_t>(many_heads_));
+    const uint64_t extent = static_cast<uint64_t>(last_token_) * token + token_extent;
     // Null wraps around to more than the limit, and so does a stride that is too small.
-    refused_ |= (begin - 1) >> kAddressBits | (begin & static_cast<uintptr_t>(element_bytes - 1));
-    refused_ |= static_cast<uint64_t>(spare_token | spare_head) >> kStrideBits;
-    bits_ |= begin | static_cast<uintptr_t>((strides.token | strides.head) * element_bytes);
-    return {begin, begin + static_cast<uintptr_t>(extent * element_bytes)};
+    refused_ |= (begin - 1) >> kAddressBits | (begin & (bytes - 1));
+    refused_ |= (spare_token | spare_head) >> kStrideBits;
+    bits_ |= begin | (token | head) * bytes;
+    return {begin, begin + extent * bytes};
   }
 
   // An output that lies in place: null or the input's pointer, strides zero or the input's.
