@@ -8,7 +8,7 @@
 #include "rmsjit/spec_text.h"
 #include "runtime/compiler.h"
 #include "runtime/launch_plan.h"
-#include "tests/gpu/gpu_case.h"
+#include "tests/gpu/gpu_fixture.h"
 #include "tests/spec_set.h"
 #include "tools/bench/kernel_under_test.h"
 
@@ -61,7 +61,7 @@ TEST(GpuNumeric, EverySpecAgreesWithTheReferenceAtEveryAlignment) {
   std::mt19937 random(1);
   int index = 0;
   for (const NormSpec& spec : covering_specs(Target{cuda.sm()})) {
-    if (getenv("RMSJIT_GPU_SHORT") != nullptr && ++index % 4 != 0) continue;  // under a sanitizer
+    if (short_run() && ++index % 4 != 0) continue;
     SCOPED_TRACE(spec_text(spec));
     const rmsjit_kernel* kernel = runtime.prepare(spec);
     ASSERT_NE(kernel, nullptr);
