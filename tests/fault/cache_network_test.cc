@@ -8,6 +8,15 @@
 #include "tests/cache/scratch.h"
 #include "tests/fault/fault.h"
 
+namespace {
+bool privileged = false;
+}
+
+// In front of the one of libc: what a process with raised privileges sees.
+extern "C" char* secure_getenv(const char* name) noexcept {
+  return privileged ? nullptr : getenv(name);
+}
+
 namespace rmsjit {
 namespace {
 
@@ -86,6 +95,20 @@ TEST(CacheNetwork, NoRuntimeDirectoryOfOursMeansNoLocks) {
     EXPECT_TRUE(cache->prune(0, 0, false).ok());
   }
   EXPECT_TRUE(fs::is_empty(shared));
+}
+
+TEST(CacheNetwork, APrivilegedProcessTakesNoLocksWhereAVariableSays) {
+  Scratch scratch;
+  const std::string runtime = scratch.path() + "/run";
+  fs::create_directory(runtime);
+  chmod(runtime.c_str(), 0700);
+  Network network(runtime);
+  privileged = true;
+  const auto cache = open_cache(scratch.dir());
+  EXPECT_FALSE(cache->lock(sample_key(1).digest(), 20000).held());
+  EXPECT_TRUE(cache->put(sample_entry(1)).ok());
+  privileged = false;
+  EXPECT_TRUE(fs::is_empty(runtime)) << "somebody who may not write there chose the directory";
 }
 
 TEST(CacheNetwork, LocalFileSystemIsNotANetworkOne) {

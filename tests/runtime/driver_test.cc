@@ -90,6 +90,13 @@ TEST(OldDriver, IsServedWithoutTheOptionalFunctions) {
   const auto module = Module::load(**driver, fake_image({.target_name = "sm_90"}), 0);
   ASSERT_TRUE(module.ok()) << module.message();
   EXPECT_EQ(stub::control().driver->calls[stub::kcuFuncGetAttribute], 2) << "forced resident";
+  stub::control().driver->memory_full = true;
+  CUlaunchConfig config{};
+  void* nothing[] = {nullptr};
+  for (const CUfunction entry : {module->packed, module->any}) {
+    EXPECT_EQ((*driver)->functions().cuLaunchKernelEx(&config, entry, nothing, nullptr),
+              CUDA_SUCCESS);
+  }
 }
 
 // --- a libcuda that is none ---

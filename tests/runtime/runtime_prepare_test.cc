@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// prepare on the stub driver: contexts, captures, loading, fallbacks, failures.
+// prepare on the stub driver: contexts, loading, fallbacks, failures.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -83,20 +83,6 @@ TEST_F(RuntimeTest, AContextAtTheAddressOfADestroyedOneIsAnother) {
   EXPECT_EQ(stub_.driver->modules, 2);
   runtime_.reset();
   EXPECT_EQ(stub_.driver->modules, 1) << "what went with its context is not unloaded in another";
-}
-
-TEST_F(RuntimeTest, CallsThatACaptureForbidsRunRelaxedAndTheModeIsRestored) {
-  make_runtime();
-  prepared("hidden=64");
-  EXPECT_EQ(stub_.thread_mode(), CU_STREAM_CAPTURE_MODE_GLOBAL);
-  CUstreamCaptureMode local = CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-  cu().cuThreadExchangeStreamCaptureMode(&local);
-  stub_.driver->fail[kcuModuleGetFunction] = CUDA_ERROR_OUT_OF_MEMORY;
-  EXPECT_FALSE(runtime_->prepare(spec_of("hidden=65"), 1).ok());
-  EXPECT_EQ(stub_.thread_mode(), CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
-  runtime_.reset();
-  EXPECT_EQ(stub_.thread_mode(), CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
-  EXPECT_EQ(stub_.driver->disturbing, 0);
 }
 
 TEST_F(RuntimeTest, ClosingUnloadsEveryKernelAndReleasesEveryContext) {

@@ -21,6 +21,7 @@ struct CUstream_st {
 struct CUfunc_st {
   CUmodule module;
   const char* name;
+  bool resident;
 };
 struct CUmod_st {
   CUcontext context;
@@ -48,7 +49,18 @@ CUresult enter(Call call) {
 
 CUresult enter_disturbing(Call call) {
   if (mode != CU_STREAM_CAPTURE_MODE_RELAXED) driver.disturbing++;
-  return enter(call);
+  CUstream captured = driver.captured;
+  if (captured == nullptr || mode != CU_STREAM_CAPTURE_MODE_GLOBAL) return enter(call);
+  captured->status = CU_STREAM_CAPTURE_STATUS_INVALIDATED;
+  return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+}
+
+// Functions are loaded when first needed, which takes memory of the device.
+CUresult make_resident(CUfunction function) {
+  if (function->resident) return CUDA_SUCCESS;
+  if (driver.memory_full) return CUDA_ERROR_OUT_OF_MEMORY;
+  function->resident = true;
+  return CUDA_SUCCESS;
 }
 
 // What lives in a driver is the driver's: tests count modules and contexts, a leak checker need
@@ -202,7 +214,7 @@ CUresult cuModuleGetFunction(CUfunction* function, CUmodule module, const char* 
   const bool packed = std::strcmp(name, "rmsnorm_packed") == 0;
   if (!packed && std::strcmp(name, "rmsnorm_any") != 0) return CUDA_ERROR_NOT_FOUND;
   *function = packed ? &module->packed : &module->any;
-  **function = {module, packed ? "rmsnorm_packed" : "rmsnorm_any"};
+  **function = {module, packed ? "rmsnorm_packed" : "rmsnorm_any", false};
   return CUDA_SUCCESS;
 }
 CUresult cuFuncSetAttribute(CUfunction, CUfunction_attribute attribute, int value) {
@@ -211,15 +223,15 @@ CUresult cuFuncSetAttribute(CUfunction, CUfunction_attribute attribute, int valu
   driver.dynamic_shared_bytes = value;
   return CUDA_SUCCESS;
 }
-CUresult cuFuncGetAttribute(int* value, CUfunction_attribute, CUfunction) {
+CUresult cuFuncGetAttribute(int* value, CUfunction_attribute, CUfunction function) {
   RMSJIT_STUB_ENTER_DISTURBING(kcuFuncGetAttribute);
   *value = 32;
-  return CUDA_SUCCESS;
+  return make_resident(function);
 }
 #ifndef RMSJIT_STUB_OLD
-CUresult cuFuncLoad(CUfunction) {
+CUresult cuFuncLoad(CUfunction function) {
   RMSJIT_STUB_ENTER_DISTURBING(kcuFuncLoad);
-  return CUDA_SUCCESS;
+  return make_resident(function);
 }
 #endif
 #ifdef RMSJIT_STUB_BARE  // for host_bench.cc: nothing is counted, so that threads share nothing
@@ -233,6 +245,7 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, voi
   RMSJIT_STUB_ENTER(kcuLaunchKernelEx);
   if (top() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   if (context_of(config->hStream) != function->module->context) return CUDA_ERROR_INVALID_HANDLE;
+  if (const CUresult loaded = make_resident(function); loaded != CUDA_SUCCESS) return loaded;
   launched = function->module->hash;
   Launch& last = driver.last;
   std::strncpy(last.function, function->name, sizeof last.function - 1);
@@ -255,6 +268,7 @@ static CUstream make_stream(CUcontext context) {
 static void set_capture(CUstream stream, CUstreamCaptureStatus status, CUresult answer) {
   stream->status = status;
   stream->answer = answer;
+  driver.captured = status == CU_STREAM_CAPTURE_STATUS_ACTIVE ? stream : nullptr;
 }
 static CUstreamCaptureMode thread_mode() { return mode; }
 static uint64_t launched_image() { return launched; }

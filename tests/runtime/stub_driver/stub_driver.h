@@ -65,6 +65,9 @@ struct Driver {
   CUresult fail[kCallCount] = {};     // what each call answers, if not CUDA_SUCCESS
   std::atomic<int> refuse_images{0};  // how many of the next cuModuleLoadData refuse
   CUresult refusal = CUDA_ERROR_INVALID_IMAGE;
+  std::atomic<bool> memory_full{false};  // of every device: no function can be loaded any more
+  // A capture in global mode, which calls of other threads invalidate unless their mode is relaxed.
+  std::atomic<CUstream> captured{nullptr};
   size_t params_bytes = 0;  // how much of the parameter block a launch keeps
 
   // What happened.
