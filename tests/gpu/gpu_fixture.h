@@ -20,6 +20,21 @@ bool short_run();
 #define RMSJIT_NEED_REFUSALS() \
   if (short_run()) GTEST_SKIP() << "a driver call that is refused on purpose is a finding"
 
+// A part of what a test runs over, so that processes side by side can share one test
+// (GTEST_TOTAL_SHARDS); a short run takes one thing in `short_step`.
+class Slice {
+ public:
+  static constexpr int kCount = 8;
+  explicit Slice(int index) : index_(index) {}
+  bool takes(int short_step) {
+    const int seen = seen_++, step = short_run() ? short_step : 1;
+    return seen % step == step - 1 && seen / step % kCount == index_;
+  }
+
+ private:
+  int index_, seen_ = 0;
+};
+
 // Arguments of the set's rows without padding; outputs in place are those that the spec has so.
 rmsjit_args tight_args(const NormSpec& spec, const bench::TensorSet& set, int64_t tokens);
 std::vector<char> bytes_of(const bench::Buffer& buffer);

@@ -49,12 +49,14 @@ class PdlTest : public OnDevice {
   std::optional<Neighbours> neighbours;
 };
 
+class PdlVariants : public PdlTest, public testing::WithParamInterface<int> {};
+INSTANTIATE_TEST_SUITE_P(Slice, PdlVariants, testing::Range(0, Slice::kCount));
+
 // Per variant 10 000 rounds: 2500 for each neighbour, eager and in a graph.
-TEST_F(PdlTest, EveryVariantWaitsForALateWriterAndForALateReader) {
-  int index = 0;
+TEST_P(PdlVariants, EveryVariantWaitsForALateWriterAndForALateReader) {
+  Slice slice(GetParam());
   for (const NormSpec& spec : covering_specs(Target{cuda->sm()})) {
-    if (spec.pdl != Pdl::kOn) continue;
-    if (short_run() && ++index % 8 != 0) continue;
+    if (spec.pdl != Pdl::kOn || !slice.takes(8)) continue;
     const int64_t heads = spec.layout == Layout::kHeads ? 3 : 1;
     const bool is_long = spec.hidden > 20000;
     run(spec, {is_long ? 2 : 7, heads, 1}, is_long ? 500 : 2500);
@@ -62,16 +64,18 @@ TEST_F(PdlTest, EveryVariantWaitsForALateWriterAndForALateReader) {
   }
 }
 
-TEST_F(PdlTest, TheShapesOfModelsWaitTenThousandTimesForEachNeighbour) {
-  for (const char* text :
-       {"hidden=4096,pdl=on,residual=add", "hidden=4096,pdl=on,residual=add,constant_weight=on",
-        "hidden=7168,pdl=on,residual=add,residual_placement=out_of_place",
-        "hidden=4096,pdl=on,y_placement=in_place", "hidden=128,pdl=on,layout=heads",
-        "hidden=65536,pdl=on"}) {
-    const NormSpec spec = spec_of(text);
-    run(spec, {spec.hidden > 20000 ? 2 : 16, spec.layout == Layout::kHeads ? 3 : 1, 1}, 5000);
-    if (HasFatalFailure()) return;
-  }
+class PdlShapes : public PdlTest, public testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(
+    Model, PdlShapes,
+    testing::Values("hidden=4096,pdl=on,residual=add",
+                    "hidden=4096,pdl=on,residual=add,constant_weight=on",
+                    "hidden=7168,pdl=on,residual=add,residual_placement=out_of_place",
+                    "hidden=4096,pdl=on,y_placement=in_place", "hidden=128,pdl=on,layout=heads",
+                    "hidden=65536,pdl=on"));
+
+TEST_P(PdlShapes, WaitTenThousandTimesForEachNeighbour) {
+  const NormSpec spec = spec_of(GetParam());
+  run(spec, {spec.hidden > 20000 ? 2 : 16, spec.layout == Layout::kHeads ? 3 : 1, 1}, 5000);
 }
 
 TEST_F(PdlTest, AChainOfThreeNormsPassesEachOnesOutputOn) {
