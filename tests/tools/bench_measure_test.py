@@ -16,7 +16,7 @@ try:
 except ImportError:
     torch = None
 else:
-    from benchlib import checks, grid, measure, ours, peers, record, tensors
+    from benchlib import checks, grid, measure, ours, peers, ratios, record, tensors, warm_up
     from benchlib.variants import Adapter, Variant
 
 if torch is not None:
@@ -148,8 +148,40 @@ class Measure(unittest.TestCase):
             self.assertEqual(len(entries), variants + (cell.op != "gemma"), cell)
             self.assertTrue(all(len(entry["rounds"]) == 2 for entry in entries))
 
+    def test_a_pool_gives_each_cell_its_values_and_its_own_kind_of_weight(self):
+        pool = tensors.Pool("cpu")
+        small, large = (grid.Cell("fused_add", "bf16", 64, rows) for rows in (2, 8))
+        for cell in (small, large, small):
+            sets = tensors.TensorSets(cell, "cpu", 2, pool)
+            self.assertEqual(sets.x[1].shape, (cell.rows, 64))
+            self.assertTrue(torch.equal(sets.x_in_place[1], sets.x[1]))
+            self.assertGreater(float(sets.x[1].float().std()), 0.5)
+            self.assertFalse(torch.equal(sets.x[0], sets.x[1]))
+            sets.x_in_place[1].zero_()  # what an implementation in place leaves
+            sets.poison()
+            self.assertEqual(sets.unwritten(), ["y", "h"])
+            sets.y[0].zero_(), sets.y[1].zero_(), sets.h[0].zero_()
+            self.assertEqual(sets.unwritten(), ["h"])
+        gemma = tensors.TensorSets(grid.Cell("gemma", "bf16", 64, 2), "cpu", 2, pool)
+        plain = tensors.TensorSets(grid.Cell("rmsnorm", "bf16", 64, 2), "cpu", 2, pool)
+        self.assertLess(abs(float(gemma.weight[0].float().mean())), 0.2)
+        self.assertGreater(float(plain.weight[0].float().mean()), 0.8)
+        self.assertEqual(tensors.TensorSets(small, "cpu", 2, pool).weight[0].dtype, torch.bfloat16)
+        half = tensors.TensorSets(grid.Cell("rmsnorm", "f16", 64, 2), "cpu", 2, pool)
+        self.assertGreater(float(half.x[0].float().std()), 0.5)
+
+    def test_what_compiles_before_the_run_tells_each_variants_errors(self):
+        options, device = types.SimpleNamespace(), Device()
+        cell = next(iter(warm_up.shapes([grid.Cell("rmsnorm", "bf16", 64, 2048)])))
+        self.assertEqual((cell.hidden, cell.rows), (64, warm_up.ROWS[0]))
+        pool = tensors.Pool("cpu")
+        self.assertEqual(warm_up.call(Formula(options, device), cell, pool), ([], True))
+        errors, worked = warm_up.call(Broken(options, device), cell, pool)
+        self.assertEqual((len(errors), worked), (1, False))
+
     def test_ratios_are_against_the_same_maths_and_pdl(self):
         entries, _ = self.run_cell(grid.Cell("rmsnorm", "bf16", 64, 2), Formula, peers.Torch)
+        ratios.add_ratios(entries)
         with_torch = [(e["pdl"], e["rounding"]) for e in entries if "torch" in e.get("ratios", {})]
         self.assertEqual(with_torch, [(False, "once")])
 

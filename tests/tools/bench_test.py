@@ -8,15 +8,13 @@ import io
 import json
 import os
 import tempfile
-import types
 import unittest
-from unittest import mock
 
 from bench_results import entry, results
 import bench
 import compare
 import plot
-from benchlib import grid, ours, record, session, stats
+from benchlib import grid, ours, record, stats
 from benchlib.variants import Variant
 
 
@@ -56,7 +54,7 @@ class Grid(unittest.TestCase):
             if cell.l2 == "warm":
                 self.assertLessEqual(4 * cell.set_bytes, grid.WARM_LIMIT_BYTES)
                 self.assertEqual(grid.launches(cell) % grid.WARM_SETS, 0)
-            self.assertTrue(4 <= grid.launches(cell) <= 512, cell)
+            self.assertTrue(2 <= grid.launches(cell) <= 512, cell)
 
 
 class Stats(unittest.TestCase):
@@ -138,25 +136,6 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(status, 2)
         self.assertIn("given 3", error)
 
-    def test_a_crash_is_charged_to_the_implementation_at_work_and_the_run_goes_on(self):
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "out.json")
-            commands = []
-
-            def child(command, **_):
-                commands.append(command)
-                with open(session.now_path(path), "w", encoding="utf-8") as file:
-                    file.write("rmsnorm/x\nquack")
-                return types.SimpleNamespace(returncode=-11 if len(commands) == 1 else 0)
-
-            with mock.patch.object(bench.subprocess, "run", child):
-                status, _, error = self.run_main(bench.main, "run", "--out", path, "--minutes", "1")
-            self.assertEqual(status, 0)
-            self.assertIn("quack ended the process in rmsnorm/x (status -11)", error)
-            self.assertNotIn("--exclude=rmsnorm/x::quack", commands[0])
-            self.assertIn("--exclude=rmsnorm/x::quack", commands[1])
-            self.assertEqual(record.load(path)["failures"][0]["impl"], "quack")
-
     def test_merge_then_compare(self):
         with tempfile.TemporaryDirectory() as folder:
             paths = [os.path.join(folder, f"{i}.json") for i in range(2)]
@@ -169,7 +148,7 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(self.run_main(bench.main, "merge", merged, *paths)[0], 0)
             status, out, _ = self.run_main(compare.main, merged)
             self.assertEqual(status, 1)
-            self.assertIn("2 of 2 slower", out)
+            self.assertIn("0 of 2, 2 to confirm", out)
             status, out, _ = self.run_main(compare.main, merged, "--json")
             self.assertEqual(len(json.loads(out)["slower"]), 2)
         self.assertEqual(self.run_main(compare.main, "/nonexistent.json")[0], 2)

@@ -2,27 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Times rmsjit, its peers and the floors of the hardware side by side on the GPU at hand.
 
-  bench.py run --rmsjit build/lib/librmsjit.so --out out.json [--quick | --minutes 9 | --shard 0/4]
-  bench.py list [--quick] [--shard 0/4]       the cells, in the order in which they would run
+  bench.py run --rmsjit build/lib/librmsjit.so --out out.json [--quick | --shard 0/2]
+  bench.py list [--quick] [--shard 0/2]       the cells, in the order in which they would run
   bench.py coldstart --rmsjit ... --bench build/bin/rmsnorm-bench --out cold.json
   bench.py merge out.json part0.json part1.json ...
 
-`run` works in a child process: a peer that crashes it, or breaks the CUDA context, is recorded,
+`run` works in child processes: a peer that crashes one, or breaks its CUDA context, is recorded,
 left out of its cell, and the rest goes on. What is measured and how: tools/bench/README.md.
 """
 
 import argparse
+import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from benchlib import grid, record  # noqa: E402
+from benchlib import cell_group, grid, record  # noqa: E402
 
-MOST_RESTARTS = 12
-RESTART = 75  # the child's exit status when only a new process can go on
 
 
 def parse_shard(text):
@@ -37,8 +35,9 @@ def parse_shard(text):
 
 def choose_cells(args):
     cells = grid.quick_grid() if args.quick else grid.full_grid()
-    if args.shard:
-        cells = grid.shard(cells, *args.shard)
+    if args.confirm:
+        doubtful = cell_group.to_confirm(record.load(args.confirm))
+        cells = [cell for cell in cells if cell.id in doubtful]
     for name in ("op", "dtype", "hidden", "rows", "l2"):
         wanted = getattr(args, name)
         if wanted:
@@ -47,16 +46,23 @@ def choose_cells(args):
             cells = [cell for cell in cells if getattr(cell, name) in allowed]
     if args.max_gib:
         cells = [cell for cell in cells if cell.set_bytes <= args.max_gib * 2**30]
+    if args.shard:
+        cells = grid.shard(cells, *args.shard)
     return grid.ordered(cells)
 
 
 def add_cell_options(parser):
     parser.add_argument("--quick", action="store_true", help="a small grid, about three minutes")
     parser.add_argument(
-        "--shard", type=parse_shard, help="i/n: the i-th of n parts, by hidden size"
+        "--shard", type=parse_shard, help="i/n: the i-th of n parts, about equally long"
     )
     for name in ("op", "dtype", "hidden", "rows", "l2"):
         parser.add_argument(f"--{name}", help="only these, separated by commas")
+    parser.add_argument(
+        "--confirm",
+        metavar="FILE",
+        help="only cells that were slower than a peer in the one run of FILE that measured them",
+    )
     parser.add_argument("--max-gib", type=float, help="only cells whose tensors take at most this")
 
 
@@ -72,56 +78,34 @@ def add_implementation_options(parser):
 
 def add_run_options(parser):
     parser.add_argument(
-        "--minutes", type=float, help="stop before a cell once this much has passed"
+        "--time-limit", type=float, help="seconds after which no further cell is begun"
     )
+    parser.add_argument("--processes", type=int, help="processes that compile at once")
     parser.add_argument("--rounds", type=int, default=7, help="timed rounds a cell (at least 7)")
-    parser.add_argument("--small-rounds", type=int, default=15, help="the same for short cells")
+    parser.add_argument("--small-rounds", type=int, default=11, help="the same for short cells")
     parser.add_argument("--commit", default="", help="commit of this tree, where git cannot tell")
     parser.add_argument("--run-id", default="", help="name of this run in the results")
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--first", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--exclude", action="append", default=[], help=argparse.SUPPRESS)
     parser.add_argument("--deadline", type=float, help=argparse.SUPPRESS)
 
 
-def run_supervised(args, argv, work_dir):
-    """Runs the child until it is done; each crash is charged to the implementation at work."""
-    from benchlib.session import read_now
+def run_child(args):
+    """Measures in the supervisor's turns: a line in is a tier, a line out says that it is done.
+    Whatever else is printed here goes to the standard error."""
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
 
-    excluded = []
-    deadline = time.time() + 60 * args.minutes if args.minutes else None
-    for _ in range(MOST_RESTARTS):
-        command = [sys.executable, os.path.abspath(__file__)] + argv + ["--child"]
-        command += ["--deadline", str(deadline)] if deadline else []
-        command += [f"--exclude={pair}" for pair in excluded]
-        status = subprocess.run(
-            command, env={**os.environ, "RMSJIT_BENCH_WORK": work_dir}, check=False
-        ).returncode
-        if status in (0, 1, 2, 3):
-            return status
-        cell, implementation = read_now(args.out)
-        results = record.Record(
-            args.out, record.load(args.out) if os.path.exists(args.out) else None
-        )
-        results.add_failure(cell, implementation, f"ended the process (status {status})")
-        results.flush()
-        print(
-            f"bench: {implementation} ended the process in {cell} (status {status}), going on "
-            "without it there",
-            file=sys.stderr,
-            flush=True,
-        )
-        excluded.append(f"{cell}::{implementation}")
-    print(f"bench: gave up after {MOST_RESTARTS} restarts", file=sys.stderr)
-    return 1
+    def done():
+        print("done", file=channel, flush=True)
 
-
-def command_run(args, argv):
-    if args.rounds < 7:
-        print(f"bench: --rounds is at least 7, given {args.rounds}", file=sys.stderr)
-        return 2
-    if not args.child:
-        with tempfile.TemporaryDirectory(prefix="rmsjit-bench-") as work_dir:
-            return run_supervised(args, argv, work_dir)
+    with open(os.path.join(args.child, "cells.json"), encoding="utf-8") as file:
+        wanted = set(json.load(file))
+    cells = [cell for cell in grid.ordered(grid.full_grid() + grid.quick_grid())
+             if cell.id in wanted]
+    cells = list(dict.fromkeys(cells))
     try:
         from benchlib.session import Session
 
@@ -129,17 +113,56 @@ def command_run(args, argv):
     except (ImportError, OSError, RuntimeError) as error:
         print(f"bench: nothing can be measured here: {error}", file=sys.stderr)
         return 3
-    return session.run(choose_cells(args))
+    if not session.adapters:
+        print("bench: no implementation can be used", file=sys.stderr)
+        return 3
+    session.prepare(cells)
+    done()
+    for line in sys.stdin:
+        session.turn([cell for cell in cells if grid.tier(cell) == int(line)])
+        done()
+        session.after_turn()
+    session.finish()
+    return 0
+
+
+def command_run(args, argv):
+    if args.rounds < 7:
+        print(f"bench: --rounds is at least 7, given {args.rounds}", file=sys.stderr)
+        return 2
+    if args.child:
+        return run_child(args)
+    from benchlib.supervisor import Supervisor
+
+    if not args.run_id:
+        args.run_id = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+        argv = argv + ["--run-id", args.run_id]
+    cells = chosen_or_none(args)
+    if cells is None:
+        return 2
+    with tempfile.TemporaryDirectory(prefix="rmsjit-bench-") as work_dir:
+        return Supervisor(args, argv, work_dir).run(cells)
+
+
+def chosen_or_none(args):
+    try:
+        return choose_cells(args)
+    except (OSError, ValueError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return None
 
 
 def command_list(args):
-    cells = choose_cells(args)
+    cells = chosen_or_none(args)
+    if cells is None:
+        return 2
     for cell in cells:
         print(
             f"{grid.tier(cell)} {cell.id:<44} {cell.bytes / 1e6:12.3f} MB  "
             f"{grid.launches(cell):4d} launches"
         )
-    print(f"{len(cells)} cells", file=sys.stderr)
+    seconds = sum(grid.expected_seconds(cell) for cell in cells)
+    print(f"{len(cells)} cells, about {seconds:.0f} s and what compiling takes", file=sys.stderr)
     return 0
 
 

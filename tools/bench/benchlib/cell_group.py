@@ -5,12 +5,13 @@
 
 from collections import defaultdict
 
-from . import stats
+from . import record, stats
 from .grid import LARGE_BYTES
 
 REFERENCES = ("copy", "empty", "floor", "barrier_floor")
 SLOWER = 1.02
 RUNS_TO_CONFIRM = 2
+CONFIRMED, UNCONFIRMED = "confirmed", "to be confirmed by a second run"
 
 
 class Group:
@@ -93,7 +94,26 @@ def pairs(group):
             yield f"{impl}, best against best", best, faster(entries)
 
 
+def grouped(data):
+    """{(cell key, run): [entries]}: entries of one run were interleaved, others never compare."""
+    out = defaultdict(list)
+    for entry in data["cells"]:
+        out[tuple(entry[name] for name in record.KEY), entry["run"]].append(entry)
+    return out
+
+
+def to_confirm(data):
+    """Ids of the cells that one run alone calls slower."""
+    return {
+        item["cell"]
+        for constant_weight in (False, True)
+        for item in slower_cells(grouped(data), constant_weight)
+        if item["status"] == UNCONFIRMED
+    }
+
+
 def slower_cells(groups, constant_weight=False):
+    """Where every run says that a peer is faster, worst first."""
     seen = defaultdict(list)
     for (key, run), entries in groups.items():
         group = Group(key, entries, constant_weight)
@@ -117,8 +137,6 @@ def slower_cells(groups, constant_weight=False):
     for found in seen.values():
         if all(item["lower"] > SLOWER for item in found):
             worst = max(found, key=lambda item: item["ratio"])
-            status = (
-                "confirmed" if len(found) >= RUNS_TO_CONFIRM else "to be confirmed by a second run"
-            )
+            status = CONFIRMED if len(found) >= RUNS_TO_CONFIRM else UNCONFIRMED
             out.append({**worst, "status": status})
     return sorted(out, key=lambda item: -item["ratio"])

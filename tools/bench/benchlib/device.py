@@ -3,6 +3,7 @@
 facts that a results file names."""
 
 import contextlib
+import os
 import subprocess
 import time
 
@@ -127,3 +128,17 @@ def clocks():
         "temperature.gpu",
     ]
     return nvidia_smi(fields)
+
+
+def git_commit():
+    try:
+        return subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+            cwd=os.path.dirname(os.path.abspath(__file__)),
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"

@@ -9,32 +9,8 @@ tokens, `hidden` is the head's width, and the heads lie inside a fused QKV buffe
 from dataclasses import dataclass
 
 HIDDEN = (
-    64,
-    128,
-    256,
-    512,
-    768,
-    1024,
-    1536,
-    2048,
-    2560,
-    2880,
-    2881,
-    3072,
-    3584,
-    4096,
-    5120,
-    5125,
-    5376,
-    6144,
-    7168,
-    8192,
-    12288,
-    16384,
-    32768,
-    65536,
-    131072,
-    262144,
+    64, 128, 256, 512, 768, 1024, 1536, 2048, 2560, 2880, 2881, 3072, 3584, 4096, 5120, 5125,
+    5376, 6144, 7168, 8192, 12288, 16384, 32768, 65536, 131072, 262144,
 )
 ROWS = (1, 4, 16, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 QK_TOKENS = (1, 16, 128, 1024, 4096, 32768)
@@ -44,32 +20,8 @@ GEMMA_HIDDEN = (2048, 2560, 3072, 3584, 5376)
 GEMMA_ROWS = (1, 16, 128, 1024, 8192)
 # Most asked-for first: a run that is cut short has measured these.
 HIDDEN_BY_WEIGHT = (
-    4096,
-    7168,
-    5120,
-    2048,
-    8192,
-    2880,
-    1024,
-    16384,
-    6144,
-    3072,
-    1536,
-    768,
-    128,
-    256,
-    64,
-    12288,
-    2881,
-    5376,
-    512,
-    2560,
-    3584,
-    5125,
-    32768,
-    65536,
-    131072,
-    262144,
+    4096, 7168, 5120, 2048, 8192, 2880, 1024, 16384, 6144, 3072, 1536, 768, 128, 256, 64, 12288,
+    2881, 5376, 512, 2560, 3584, 5125, 32768, 65536, 131072, 262144,
 )
 
 ELEMENT_BYTES = {"bf16": 2, "f16": 2, "f32": 4}
@@ -78,6 +30,7 @@ WARM_SETS = 4
 # Four sets beyond this do not stay in an H100's 50 MB of L2; such a shape is only measured cold.
 WARM_LIMIT_BYTES = 40 << 20
 LARGE_BYTES = 128_000_000
+LEAST_LAUNCHES = 2
 
 
 @dataclass(frozen=True, order=True)
@@ -202,16 +155,51 @@ def ordered(cells):
     return sorted(cells, key=_rank)
 
 
+# Entries of a cell, and seconds that the host takes for one and to compile one width's peers.
+ENTRIES = {"rmsnorm": 23, "fused_add": 27, "qk": 14, "gemma": 20}
+ENTRY_SECONDS = 0.012
+KEY_SECONDS = 0.6
+ROUNDS = 12
+
+
+def expected_seconds(cell):
+    """What measuring the cell takes, about: only good for dividing the work."""
+    replay = launches(cell) * launch_us(cell) + (140 if cell.l2 == "cold" else 60)
+    return ENTRIES[cell.op] * (ROUNDS * replay / 1e6 + ENTRY_SECONDS)
+
+
+def key(cell):
+    """Cells of one key share every implementation's compiled kernels."""
+    return cell.op, cell.dtype, cell.hidden, cell.heads
+
+
+def divided(cells, count, cost):
+    """`count` lists of cells, no key in two of them, about equal in the sum of the keys' costs;
+    `cost` is called with a key's cells."""
+    keys = {}
+    for cell in cells:
+        keys.setdefault(key(cell), []).append(cell)
+    parts, costs = [[] for _ in range(count)], [0.0] * count
+    for mine in sorted(keys.values(), key=lambda mine: (-cost(mine), mine[0])):
+        least = costs.index(min(costs))
+        parts[least] += mine
+        costs[least] += cost(mine)
+    return parts
+
+
 def shard(cells, index, count):
-    """Shard index of count, split by width: kernels are compiled for a width, once a shard."""
-    widths = sorted({cell.hidden for cell in cells}, key=lambda h: (-HIDDEN.count(h), h))
-    mine = {hidden for position, hidden in enumerate(widths) if position % count == index}
-    return [cell for cell in cells if cell.hidden in mine]
+    def cost(mine):
+        return KEY_SECONDS + sum(expected_seconds(cell) for cell in mine)
+
+    return divided(cells, count, cost)[index]
+
+
+def launch_us(cell):
+    return 1.2 + cell.bytes / 2.4e6
 
 
 def launches(cell):
     """Launches in one graph: enough that its own start does not count, few enough to be quick."""
-    estimate_us = 1.2 + cell.bytes / 2.4e6
     target_us = 250.0 if cell.bytes < 16 << 20 else 600.0 if cell.bytes < LARGE_BYTES else 1500.0
-    count = max(4, min(512, int(target_us / estimate_us)))
+    count = max(LEAST_LAUNCHES, min(512, int(target_us / launch_us(cell))))
     return count if cell.l2 == "cold" else max(WARM_SETS, count // WARM_SETS * WARM_SETS)

@@ -9,10 +9,11 @@ from typing import Any
 
 from . import checks, stats
 from .grid import launches
+from .phases import Phases
 from .tensors import TensorSets
 from .variants import Unsupported, Variant
 
-WARMUP_ROUNDS = 2
+SHORT_BYTES = 2 << 30  # a graph that moves less has more rounds, also untimed ones
 
 
 class DeviceLost(Exception):
@@ -32,25 +33,26 @@ class Timed:
 
 
 class CellRun:
-    def __init__(self, device, adapters, record, options, now):
+    def __init__(self, device, adapters, record, options, now, pool=None, phases=None):
         self.device, self.adapters, self.record, self.options = device, adapters, record, options
         self._now = (
             now  # called with (cell, implementation) before anything that may kill the process
         )
+        self._pool, self._phase = pool, phases or Phases()
 
     def run(self, cell):
-        """The cell's entries. Raises TooLarge or OutOfMemoryError for its buffers, or
-        DeviceLost."""
+        """The cell's entries, not yet with ratios. Raises TooLarge or OutOfMemoryError for its
+        buffers, or DeviceLost."""
         timed = []
         with self.device.on_stream():
-            sets = TensorSets(cell, self.device.kind)
+            with self._phase("fill"):
+                sets = TensorSets(cell, self.device.kind, pool=self._pool)
             for adapter in self.adapters:
                 timed += self._prepare_adapter(cell, adapter, sets)
             self._now(cell.id, "timing")
-            self._time(cell, timed)
-        entries = [self._entry(cell, item) for item in timed]
-        add_ratios(entries)
-        return entries
+            with self._phase("measure"):
+                self._time(cell, timed)
+        return [self._entry(cell, item) for item in timed]
 
     def _prepare_adapter(self, cell, adapter, sets):
         self._now(cell.id, adapter.name)
@@ -81,8 +83,10 @@ class CellRun:
             raise DeviceLost(str(error)) from error
 
     def _prepare(self, cell, adapter, variant, sets):
-        launch = adapter.bind(cell, variant, sets)
-        self._check(cell, adapter, variant, sets, launch)
+        with self._phase("bind"):
+            launch = adapter.bind(cell, variant, sets)
+        with self._phase("check"):
+            self._check(cell, adapter, variant, sets, launch)
         count = launches(cell)
         # Where a peer allocates, its outputs stay referenced: as many at a time as there are sets.
         alive = deque(
@@ -94,8 +98,10 @@ class CellRun:
             if returned is not None:
                 alive.append(returned)
 
-        graph = self.device.capture(work, count)
-        self._check_replay(adapter, variant, sets, graph, count)
+        with self._phase("capture"):
+            graph = self.device.capture(work, count)
+        with self._phase("check"):
+            self._check_replay(adapter, variant, sets, graph, count)
         begin, end = self.device.events(2)
         return Timed(adapter, variant, graph, graph.nodes / count, alive, begin, end, [])
 
@@ -116,8 +122,7 @@ class CellRun:
         """The graph itself writes every element of every rotating output."""
         if adapter.allocates or adapter.is_reference or variant.in_place or sets.count > count:
             return
-        for index in range(sets.count):
-            sets.poison(index)
+        sets.poison()
         graph.replay()
         self.device.synchronize()
         unwritten = sets.unwritten()
@@ -128,15 +133,15 @@ class CellRun:
         cold = cell.l2 == "cold"
         order = list(range(len(timed)))
         draw = random.Random(3)
-        rounds = self.options.rounds
-        if cell.bytes * launches(cell) < 2 << 30:
-            rounds = max(rounds, self.options.small_rounds)
-        for index in range(rounds + WARMUP_ROUNDS):
+        rounds, untimed = self.options.rounds, 1
+        if cell.bytes * launches(cell) < SHORT_BYTES:
+            rounds, untimed = max(rounds, self.options.small_rounds), 2
+        for index in range(rounds + untimed):
             draw.shuffle(order)
             for k in order:
                 self.device.replay(timed[k].graph, cold, timed[k].begin, timed[k].end, index > 0)
             self.device.synchronize()
-            for item in timed if index >= WARMUP_ROUNDS else []:
+            for item in timed if index >= untimed else []:
                 us = 1e3 * item.begin.elapsed_time(item.end) / launches(cell)
                 item.rounds.append(round(us, 4))
 
@@ -170,23 +175,3 @@ class CellRun:
         if note:
             entry["kernel"] = note
         return entry
-
-
-def add_ratios(entries):
-    """On each rmsjit entry, the interval of ours / theirs for the entries it is comparable with."""
-    for ours in entries:
-        if ours["impl"] != "rmsjit":
-            continue
-        ours["ratios"] = {}
-        for theirs in entries:
-            if theirs["impl"] in ("rmsjit", "empty") or theirs["pdl"] != ours["pdl"]:
-                continue
-            if theirs["rounding"] and (theirs["rounding"], theirs["in_place"]) != (
-                ours["rounding"],
-                ours["in_place"],
-            ):
-                continue
-            if not theirs["rounding"] and theirs["constant_weight"] and not ours["constant_weight"]:
-                continue
-            ratio = stats.ratio_interval(ours["rounds"], theirs["rounds"])
-            ours["ratios"][theirs["impl"]] = [round(value, 4) for value in ratio]

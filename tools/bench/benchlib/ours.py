@@ -91,7 +91,7 @@ class Rmsjit(Adapter):
             spec_text(cell, v): None for cell in cells for v in all_variants(cell, self.device.sm)
         }
         specs = [self._library.parse(text) for text in texts]
-        return self._runtime.prepare_many(specs, self.device.index, os.cpu_count() or 1)
+        return self._runtime.prepare_many(specs, self.device.index, self.options.threads)
 
     def variants(self, cell):
         return all_variants(cell, self.device.sm)

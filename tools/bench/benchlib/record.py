@@ -58,6 +58,11 @@ def cell_id(entry):
     )
 
 
+def given_up(data):
+    """Cells of which nothing can be measured, or whose timing itself ended a process."""
+    return {f["cell"] for f in data["failures"] if f["impl"] in ("all", "timing")}
+
+
 class Record:
     """One run's results. flush() replaces the file in one step."""
 
@@ -108,7 +113,7 @@ def merge(parts):
         if name == "gpu" and len(values) > 1:
             raise ValueError(f"runs on different GPUs cannot be merged: {', '.join(values)}")
         out[name] = ", ".join(values)
-    out["clocks"] = parts[0]["clocks"]
+    out["clocks"] = next((part["clocks"] for part in parts if part["clocks"]), {})
     for part in parts:
         out["peers"].update(part["peers"])
         for name in LISTS:
@@ -121,7 +126,7 @@ def merge(parts):
     return out
 
 
-def summary(entries, cell, position, seconds, failures):
+def summary(entries, cell, seconds, failures):
     """One line a cell: the best time of each implementation, PDL off and on."""
     best = {}
     for entry in entries:
@@ -129,6 +134,6 @@ def summary(entries, cell, position, seconds, failures):
         best[key] = min(best.get(key, 1e30), entry["us"])
     times = " ".join(f"{name} {us:.2f}" for name, us in best.items())
     broken = ", ".join(sorted({f"{f['impl']}: {f['error'][:120]}" for f in failures}))
-    return f"[{position}] {cell.id} {seconds:.2f} s | {times}" + (
+    return f"{cell.id} {seconds:.2f} s | {times}" + (
         f" | FAILED {broken}" if broken else ""
     )

@@ -15,6 +15,7 @@ from .variants import Adapter, Missing, Unsupported, Variant
 SOURCE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "reference.cu")
 FLOOR_THREADS = (64, 128, 256, 512, 1024)
 MOST_PACKS_A_THREAD = 8
+SMALL_ROWS = 128  # up to here the targets ask for the floors
 
 
 class CopyParams(ctypes.Structure):
@@ -53,8 +54,9 @@ class Kernels:
             self._text = file.read()
         self.nvrtc = cuda.Nvrtc(path)
         self._arch = f"--gpu-architecture=sm_{device.sm}"
-        self._pool = ThreadPoolExecutor(min(16, os.cpu_count() or 1))
+        self._pool = ThreadPoolExecutor(options.threads)
         self._images, self._modules = {}, {}
+        self.threads = {}  # block sizes of the floors by cell, where one trial is for all variants
 
     def start(self, *defines):
         if defines not in self._images:
@@ -156,7 +158,8 @@ class Empty(Reference):
 
 
 class Floor(Reference):
-    """One entry for each variant: the best of the block sizes, found by a short trial."""
+    """One entry for each variant: the best of the block sizes, found by a short trial; beyond
+    small batches by one trial a cell, without PDL, for both floors: a barrier is nothing there."""
 
     name = "floor"
     stem = "floor"
@@ -189,14 +192,8 @@ class Floor(Reference):
         grid = (-(-cell.rows // (threads // lanes)), 1)
 
         def make(i):
-            params = FloorParams(
-                sets.x[i].data_ptr(),
-                sets.weight[i].data_ptr(),
-                None,
-                None,
-                sets.y[i].data_ptr(),
-                cell.rows,
-            )
+            x, weight, y = (role[i].data_ptr() for role in (sets.x, sets.weight, sets.y))
+            params = FloorParams(x, weight, None, None, y, cell.rows)
             if sets.residual is not None:
                 params.residual, params.h = sets.residual[i].data_ptr(), sets.h[i].data_ptr()
             return cuda.Launch(function, grid, threads, params, variant.pdl)
@@ -204,12 +201,20 @@ class Floor(Reference):
         return self._launches(make, sets)
 
     def bind(self, cell, variant, sets):
-        candidates = self.candidates(cell)
-        best = candidates[0]
-        if len(candidates) > 1:
-            best = min(candidates, key=lambda t: self._trial_us(cell, variant, sets, t))
+        if cell.rows <= SMALL_ROWS:
+            best = self._best_threads(cell, variant, sets)
+        else:
+            if cell not in self.kernels.threads:
+                self.kernels.threads[cell] = self._best_threads(cell, Variant(False, ""), sets)
+            best = self.kernels.threads[cell]
         self._best[cell, variant] = best
         return self.bind_threads(cell, variant, sets, best)
+
+    def _best_threads(self, cell, variant, sets):
+        candidates = self.candidates(cell)
+        if len(candidates) == 1:
+            return candidates[0]
+        return min(candidates, key=lambda t: self._trial_us(cell, variant, sets, t))
 
     def _trial_us(self, cell, variant, sets, threads):
         launch = self.bind_threads(cell, variant, sets, threads)

@@ -4,44 +4,17 @@ cell after cell until the grid or the time is at its end, and keeps the results 
 
 import gc
 import os
-import subprocess
 import sys
 import time
 
-from . import record
+from . import grid, record, warm_up
+from .phases import Phases
+from .ratios import add_ratios
+from .supervisor import now_path, say
 from .variants import Missing
 
-
-def now_path(out):
-    return out + ".now"
-
-
-def read_now(out):
-    """(cell, implementation) at work when the child ended."""
-    try:
-        with open(now_path(out), encoding="utf-8") as file:
-            cell, _, implementation = file.read().partition("\n")
-            return cell, implementation
-    except OSError:
-        return "start", "unknown"
-
-
-def git_commit():
-    try:
-        return subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-            cwd=os.path.dirname(os.path.abspath(__file__)),
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
+RESTART = 75  # the exit status when only a new process can go on
+UNUSED_BYTES = 16 << 30  # of memory that the allocator keeps, before it gives it back
 
 
 class Options:
@@ -52,25 +25,29 @@ class Options:
         self.flashinfer_module = args.flashinfer_module
         self.flashinfer_include = args.flashinfer_include
         self.rounds, self.small_rounds = args.rounds, args.small_rounds
-        self.work_dir = os.environ.get("RMSJIT_BENCH_WORK", "/tmp")
+        self.work_dir = args.child
         self.cache_dir = os.path.join(self.work_dir, "rmsjit-cache")
-        self.run = args.run_id or time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+        self.run = args.run_id
+        self.threads, self.first = args.threads, args.first
         self.kernels = None
 
 
 class Session:
     def __init__(self, args):
-        from . import cuda, device
+        self._phase = Phases()
+        with self._phase("import"):
+            from . import cuda, device, tensors
 
-        self.args = args
-        self.begin = time.time()
-        resumed = os.path.exists(args.out)
-        self.record = record.Record(args.out, record.load(args.out) if resumed else None)
-        self.device = device.Device()
-        self.options = Options(args, cuda.find_nvrtc(args.nvrtc))
-        self._exclude = {tuple(pair.split("::")) for pair in args.exclude}
-        self._describe(cuda, device)
-        self.adapters = self._load_adapters()
+            self.args = args
+            self.out = os.path.join(args.child, "part.json")
+            self.record = record.Record(self.out)
+            self.device = device.Device()
+            self.pool = tensors.Pool(self.device.kind)
+            self.options = Options(args, cuda.find_nvrtc(args.nvrtc))
+            self._exclude = {tuple(pair.split("::")) for pair in args.exclude}
+            self._broken = {}  # (implementation, key): why no kernel of it compiles
+            self._describe(cuda, device)
+            self.adapters = self._load_adapters()
 
     def _describe(self, cuda, device):
         data = self.record.data
@@ -81,10 +58,8 @@ class Session:
         ).strip()
         if self.options.nvrtc:
             data["nvrtc"] = cuda.Nvrtc(self.options.nvrtc).version()
-        data["commit"] = self.args.commit or git_commit()
+        data["commit"] = self.args.commit or device.git_commit()
         data["clocks"] = device.clocks()
-        if not data["memcpy"]:
-            data["memcpy"].append(self.device.memcpy())
 
     def _load_adapters(self):
         from . import flashinfer_peers as fi, ours, peers, references as refs
@@ -117,18 +92,34 @@ class Session:
                     str(error) if isinstance(error, Missing) else f"{type(error).__name__}: {error}"
                 )
                 self.record.data["missing"][kind.name] = reason[:2000]
-                say(f"{kind.name:<16} missing: {reason[:300]}")
+                if self.options.first:
+                    say(f"{kind.name:<16} missing: {reason[:300]}")
                 continue
             self.record.data["missing"].pop(kind.name, None)
             self.record.data["peers"][kind.name] = out[-1].version()
-            say(f"{kind.name:<16} {out[-1].version() or 'ready'} ({time.time() - begin:.1f} s)")
+            if self.options.first:
+                say(f"{kind.name:<16} {out[-1].version() or 'ready'} ({time.time() - begin:.1f} s)")
         return out
 
     def _now(self, cell, implementation):
-        with open(now_path(self.args.out), "w", encoding="utf-8") as file:
+        with open(now_path(self.out), "w", encoding="utf-8") as file:
             file.write(f"{cell}\n{implementation}")
 
-    def _prepare(self, cells):
+    def prepare(self, cells):
+        """Everything that compiles, before anybody measures."""
+        with self._phase("compile ours"):
+            self._compile_ours(cells)
+        with self._phase("compile peers"):
+            for cell in warm_up.shapes(cells):
+                for adapter in self.adapters:
+                    if not adapter.is_reference and not self._out_of_time():
+                        self._warm_up(adapter, cell)
+        self.device.synchronize()
+        self._free()
+        gc.freeze()  # later collections look at what a cell has left, not at the compilers
+        self.record.flush()
+
+    def _compile_ours(self, cells):
         from .ours import Rmsjit
         from .references import Floor
 
@@ -140,20 +131,34 @@ class Session:
         for adapter in self.adapters:
             if isinstance(adapter, Rmsjit):
                 self._now("start", "rmsjit")
-                begin = time.time()
                 failed = adapter.prepare_all(cells)
                 for index, message in failed.items():
                     self.record.add_failure("prepare", "rmsjit", message, spec=index)
                 self.record.data["prepare"] += adapter.compiles
-                say(
-                    f"rmsjit: {len(adapter.compiles)} kernels compiled, {len(failed)} failed, "
-                    f"{time.time() - begin:.1f} s"
-                )
 
-    def _given_up(self):
-        """Cells of which nothing can be measured, or whose timing itself ended a process."""
-        failed = {f["cell"] for f in self.record.data["failures"] if f["impl"] in ("all", "timing")}
-        return failed | {cell for cell, name in self._exclude if name == "timing"}
+    def _warm_up(self, adapter, cell):
+        """A variant or a number of rows that fails shows again in its cells; what fails in all is
+        not tried there once more."""
+        what, where = warm_up.name(cell), (adapter.name, grid.key(cell))
+        if cell.rows != warm_up.ROWS[0] and where in self._broken:
+            return
+        self._now(what, adapter.name)
+        try:
+            if (what, adapter.name) in self._exclude:
+                raise Missing("ended the process when it was compiled")
+            with self.device.on_stream():
+                errors, worked = warm_up.call(adapter, cell, self.pool)
+            self.device.synchronize()
+        except Exception as error:
+            errors, worked = [error], False
+        if errors and self._device_lost():
+            self._leave()
+        if errors and not worked and cell.rows == warm_up.ROWS[0]:
+            self._broken[where] = f"{type(errors[0]).__name__}: {errors[0]}"
+
+    def _leave(self):
+        self.record.flush()
+        os._exit(RESTART)  # the broken context would hang an orderly end
 
     def _device_lost(self):
         try:
@@ -165,34 +170,42 @@ class Session:
     def _out_of_time(self):
         return self.args.deadline is not None and time.time() >= self.args.deadline
 
-    def run(self, cells):
-        """The process's exit status."""
+    def _usable(self, cell):
+        """The adapters for a cell; one whose kernels do not compile is a failure of each cell."""
+        out = []
+        for adapter in self.adapters:
+            why = self._broken.get((adapter.name, grid.key(cell)))
+            if why is not None:
+                self.record.add_failure(cell.id, adapter.name, why)
+            elif (cell.id, adapter.name) not in self._exclude:
+                out.append(adapter)
+        return out
+
+    def turn(self, cells):
+        """Measures the cells; this process has the GPU to itself."""
         from .measure import CellRun, DeviceLost
 
-        if not self.adapters:
-            say("bench: no implementation can be used")
-            return 3
-        passed = self.record.done() | self._given_up()
-        todo = [cell for cell in cells if cell.id not in passed]
-        self._prepare(todo)
-        self.record.flush()
-        for index, cell in enumerate(todo):
-            if self._out_of_time():
-                break
-            adapters = [a for a in self.adapters if (cell.id, a.name) not in self._exclude]
-            runner = CellRun(self.device, adapters, self.record, self.options, self._now)
+        if self.options.first and not self.record.data["memcpy"]:
+            self.record.data["memcpy"].append(self.device.memcpy())
+        for cell in cells:
+            if self._out_of_time() or (cell.id, "timing") in self._exclude:
+                continue
+            runner = CellRun(
+                self.device, self._usable(cell), self.record, self.options, self._now,
+                self.pool, self._phase,
+            )
             try:
-                self._run_cell(runner, cell, f"{index + 1}/{len(todo)}")
+                self._run_cell(runner, cell)
             except Exception as error:
                 # A peer's broken context, or a mistake in here that must not end the run.
                 say(f"bench: {cell.id}: {type(error).__name__}: {error}")
                 if isinstance(error, DeviceLost) or self._device_lost():
-                    self.record.flush()
-                    os._exit(75)  # the broken context would hang an orderly end
+                    self._leave()
                 self.record.add_failure(cell.id, "all", f"{type(error).__name__}: {error}")
-        return self._finish([cell.id for cell in todo])
+        with self._phase("free"):
+            self._free()
 
-    def _run_cell(self, runner, cell, position):
+    def _run_cell(self, runner, cell):
         import torch
         from .tensors import TooLarge
 
@@ -203,39 +216,32 @@ class Session:
         except (TooLarge, torch.cuda.OutOfMemoryError) as error:
             self.record.add_failure(cell.id, "all", f"does not fit: {error}")
             entries = []
-        self.record.add_entries(entries)
-        say(
-            record.summary(
-                entries,
-                cell,
-                position,
-                time.time() - begin,
-                self.record.data["failures"][failures:],
-            )
-        )
-        del entries
-        if cell.set_bytes > 16 << 20 or len(self.record.data["failures"]) > failures:
-            gc.collect()  # a traceback keeps the buffers of the implementation that failed
-            torch.cuda.empty_cache()
+        broken = self.record.data["failures"][failures:]
+        with self._phase("flush"):
+            self.record.add_entries(entries)
+            say(record.summary(entries, cell, time.time() - begin, broken))
+        with self._phase("free"):
+            unused = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+            if broken or unused > UNUSED_BYTES:
+                gc.collect()  # a traceback keeps the buffers of the implementation that failed
+                torch.cuda.empty_cache()
 
-    def _finish(self, wanted):
+    def _free(self):
+        import torch
+
+        self.pool.clear()
+        gc.collect()
+        torch.cuda.empty_cache()
+
+    def after_turn(self):
+        """What needs no GPU, while another process measures."""
+        add_ratios(self.record.data["cells"])
+        self.record.flush()
+
+    def finish(self):
         from . import device
 
-        data = self.record.data
-        done, given_up = self.record.done(), self._given_up()
-        data["not_run"] = [cell for cell in wanted if cell not in done | given_up]
-        data["runs"].append(
-            {
-                "run": self.options.run,
-                "seconds": round(time.time() - self.begin, 1),
-                "clocks_after": device.clocks(),
-                "command": " ".join(sys.argv),
-            }
-        )
+        self.record.data["runs"] = [
+            {"phases": self._phase.rounded(), "clocks_after": device.clocks()}
+        ]
         self.record.flush()
-        os.remove(now_path(self.args.out))
-        say(
-            f"{len(done)} cells measured, {len(data['not_run'])} not run, {len(data['failures'])} "
-            f"failures, {time.time() - self.begin:.0f} s: {self.args.out}"
-        )
-        return 0

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from . import stats
-from .cell_group import Group, faster, maths, pairs, slower_cells
+from .cell_group import CONFIRMED, Group, faster, maths, pairs, slower_cells
 
 UNALIGNED = (2881, 5125)
 NEVER = 1.05
@@ -18,7 +18,7 @@ class Target:
     wanted: str
     measured: str
     worst: str
-    verdict: str  # pass, FAIL, no data
+    verdict: str  # pass, FAIL, open (until a second run), no data
 
 
 def at_least(name, values, wanted, combine=stats.geomean):
@@ -30,7 +30,8 @@ def at_least(name, values, wanted, combine=stats.geomean):
     return Target(
         name,
         f">= {wanted:.2f}x",
-        f"{figure:.3f}x over {len(values)}",
+        f"{figure:.3f}x over {len(values)}"
+        + (f", {sum(v < wanted for v, _ in values)} below" if combine is min else ""),
         f"{worst[0]:.3f}x {worst[1]}",
         "pass" if figure >= wanted else "FAIL",
     )
@@ -189,29 +190,42 @@ def qk_targets(groups):
     ]
 
 
-def never_slower(groups, raw, constant_weight):
-    names = {group.name for group in groups if any(True for _ in pairs(group))}
+def never_slower(groups, slower, name, most, keep):
+    """A second run has to agree before a cell counts; without it the target is open."""
+    wanted = f"<= {100 * most:.0f} % of cells, none > {NEVER:.2f}" if most else "none"
+    names = {group.name for group in groups if keep(group.hidden) and any(True for _ in pairs(group))}
     if not names:
-        return Target(
-            "never slower than a peer", "<= 1 % of cells, none > 1.05", "-", "", "no data"
-        )
-    slower = slower_cells(raw, constant_weight)
-    cells = {item["cell"] for item in slower}
-    worst = slower[0] if slower else None
-    good = len(cells) <= 0.01 * len(names) and (worst is None or worst["ratio"] <= NEVER)
+        return Target(name, wanted, "-", "", "no data")
+    slower = [item for item in slower if item["cell"] in names]
+
+    def within(items):
+        cells = {item["cell"] for item in items}
+        return len(cells) <= most * len(names) and all(i["ratio"] <= NEVER for i in items)
+
+    sure = [item for item in slower if item["status"] == CONFIRMED]
+    cells = {item["cell"] for item in sure}
+    more = {item["cell"] for item in slower} - cells
+    worst = (sure or slower or [None])[0]
     return Target(
-        "never slower than a peer",
-        "<= 1 % of cells, none > 1.05",
-        f"{len(cells)} of {len(names)} slower",
+        name,
+        wanted,
+        f"{100 * len(cells) / len(names):.1f} %, {len(cells)} of {len(names)}"
+        + (f", {len(more)} to confirm" if more else ""),
         f"{worst['ratio']:.3f} {worst['cell']} {worst['what']}" if worst else "",
-        "pass" if good else "FAIL",
+        "FAIL" if not within(sure) else "pass" if within(slower) else "open",
     )
 
 
 def all_targets(raw, constant_weight=False):
     groups = [Group(key, entries, constant_weight) for (key, _), entries in sorted(raw.items())]
+    slower = slower_cells(raw, constant_weight)
     return (
-        [never_slower(groups, raw, constant_weight)]
+        [
+            never_slower(groups, slower, "never slower than a peer", 0.01, lambda _: True),
+            never_slower(
+                groups, slower, "hidden 2881 and 5125: never slower", 0, lambda h: h in UNALIGNED
+            ),
+        ]
         + decode_targets(groups)
         + floor_targets(groups)
         + large_targets(groups)
