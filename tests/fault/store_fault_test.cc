@@ -22,7 +22,7 @@ class StoreFault : public testing::Test {
     options.cache_dir = scratch_.dir();
     options.retry_ms = 0;
     options.log = [this](LogLevel level, const std::string& message) {
-      if (level == LogLevel::kWarning) warnings_.push_back(message);
+      (level == LogLevel::kWarning ? warnings_ : notes_).push_back(message);
     };
     return std::make_unique<KernelStore>(options, std::make_unique<FakeCompiler>(log_));
   }
@@ -69,7 +69,7 @@ class StoreFault : public testing::Test {
 
   Scratch scratch_;
   FakeCompiler::Log log_;
-  std::vector<std::string> warnings_;
+  std::vector<std::string> warnings_, notes_;
   size_t expected_warnings_ = 0;  // without a fault
   const KernelId id_ = *KernelId::make(*parse_spec("hidden=4096"), {90, false});
 };
@@ -111,6 +111,20 @@ TEST_F(StoreFault, AProcessWithFewDescriptorsLeftIsServed) {
     expect_whole(scratch_.dir());
     fs::remove_all(scratch_.dir());
   }
+}
+
+TEST_F(StoreFault, ANetworkFileSystemIsSaidOnce) {
+  fault::pretend_file_system(0x6969);
+  auto store = make_store();
+  for (const char* text : {"hidden=64", "hidden=65", "hidden=66"}) {
+    ASSERT_TRUE(store->acquire(*KernelId::make(*parse_spec(text), {90, false}), {13}).ok());
+  }
+  fault::pretend_file_system(0);
+  const auto says_nfs = [](const std::string& note) {
+    return note.find("network file system (nfs)") != std::string::npos;
+  };
+  EXPECT_EQ(std::count_if(notes_.begin(), notes_.end(), says_nfs), 1);
+  EXPECT_TRUE(warnings_.empty()) << warnings_[0];
 }
 
 // As the cache's own test, with a compile behind it.
