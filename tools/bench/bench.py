@@ -167,20 +167,26 @@ def command_list(args):
 
 
 def command_coldstart(args):
-    from benchlib import coldstart
+    from benchlib import coldstart, cuda
 
-    options = {
-        name: getattr(args, name)
-        for name in ("rmsjit", "worker", "nvrtc", "flashinfer_module", "flashinfer_include")
-    }
+    paths = ("rmsjit", "worker", "nvrtc", "flashinfer_module", "flashinfer_include")
+    options = {name: absolute(getattr(args, name)) for name in paths}
+    options["nvrtc"] = options["nvrtc"] or cuda.find_nvrtc()
     names = args.impl.split(",") if args.impl else coldstart.IMPLEMENTATIONS
     results = record.Record(args.out, record.load(args.out) if os.path.exists(args.out) else None)
-    if args.bench:
-        for entry in coldstart.measure_own(args.bench, options, args.hidden):
-            add_cold(results, entry)
-    for entry in coldstart.measure(names, args.hidden, options):
+    clock = coldstart.Clock(args.time_limit, args.process_limit)
+    for entry in coldstart.measure(names, args.hidden, options, clock):
         add_cold(results, entry)
+    if args.bench:
+        clock = coldstart.Clock(args.time_limit, args.time_limit)
+        program = absolute(args.bench)
+        for entry in coldstart.measure_own(program, options, args.hidden, args.rounds, clock):
+            add_cold(results, entry)
     return 0
+
+
+def absolute(path):
+    return os.path.abspath(path) if path else path
 
 
 def add_cold(results, entry):
@@ -220,6 +226,9 @@ def main(argv=None):
     add_run_options(run)
     cold.add_argument("--hidden", type=int, default=4096)
     cold.add_argument("--bench", help="path of rmsnorm-bench, for our routes and the raw compile")
+    cold.add_argument("--rounds", type=int, default=5, help="processes of each route of --bench")
+    cold.add_argument("--time-limit", type=float, default=90, help="seconds for all peers")
+    cold.add_argument("--process-limit", type=float, default=45, help="seconds for one process")
     merging.add_argument("out")
     merging.add_argument("parts", nargs="+")
     args = parser.parse_args(argv)

@@ -50,6 +50,7 @@ class Child:
         command += [f"--exclude={pair}" for pair in excluded]
         # Inductor in many processes at once needs no pools of helpers of its own.
         environment = {"TORCHINDUCTOR_COMPILE_THREADS": "1", **os.environ}
+        environment["CUTE_DSL_CACHE_DIR"] = os.path.join(folder, "cute")
         self.process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
