@@ -35,6 +35,7 @@ NOT_RUN = {
     "python3 tools/bench/bench.py coldstart": "times a device",
     "python3 tools/bench/bench.py run": "times a device",
     "python3 tools/bench/bench.py merge": "reads what a device gave",
+    "python3 tools/bench/build_throughput.py": "takes minutes; bench_build_test runs it",
     "python3 tools/bench/compare.py": "reads what a device gave; bench_compare_test runs it",
     "python3 tools/bench/plot.py": "reads what a device gave",
 }
