@@ -38,8 +38,10 @@ class StoreFault : public testing::Test {
       EXPECT_EQ(item.lookup.kind, Kind::kHit) << item.lookup.reason;
     }
   }
+  enum class Directory { kOpened, kNotYet };
   // Prepares under every fault; `before` says what is on the disk.
-  int sweep(const std::function<void()>& before, const std::vector<Effect>& effects) {
+  int sweep(const std::function<void()>& before, const std::vector<Effect>& effects,
+            Directory directory = Directory::kOpened) {
     std::unique_ptr<KernelStore> store;
     Result<Acquired> result = Status(StatusCode::kInternal, "not asked");
     return run_sweep({[&] {
@@ -48,9 +50,12 @@ class StoreFault : public testing::Test {
                         before();
                         warnings_.clear();
                         store = make_store();
-                        (void)store->find(id_, {13});  // what is opened once is open
+                        if (directory == Directory::kOpened) (void)store->find(id_, {13});
                       },
-                      [&] { result = store->acquire(id_, {13}); },
+                      [&] {
+                        result = store->acquire(id_, {13});
+                        if (directory == Directory::kNotYet) store.reset();
+                      },
                       [&](const Plan&, const Report& report) {
                         EXPECT_TRUE(right(result)) << result.message();
                         const std::set<std::string> kinds(warnings_.begin(), warnings_.end());
@@ -76,6 +81,11 @@ class StoreFault : public testing::Test {
 
 TEST_F(StoreFault, AColdKeyIsServedUnderEveryFault) {
   EXPECT_GT(sweep([] {}, {Effect::kFail, Effect::kFailAfter, Effect::kShort}), 100 * kErrorCount);
+}
+
+TEST_F(StoreFault, TheFirstKeyOfAProcessIsServedUnderEveryFault) {
+  EXPECT_GT(sweep([] {}, {Effect::kFail}, Directory::kNotYet), 100 * kErrorCount);
+  EXPECT_GT(sweep([&] { publish(); }, {Effect::kFail}, Directory::kNotYet), 20 * kErrorCount);
 }
 
 TEST_F(StoreFault, AKeyOnTheDiskIsServedUnderEveryFault) {
