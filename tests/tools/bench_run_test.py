@@ -14,7 +14,7 @@ from bench_results import entry, results
 import bench
 from benchlib import cell_group, grid, phases, record, supervisor
 
-# Speaks like `bench.py run --child`: measures nothing, crashes once at hidden 128, rows 4.
+# Speaks like `bench.py run --child`: measures nothing, crashes or hangs once at hidden 128, rows 4.
 CHILD = """
     import json, os, sys, time
     sys.path[:0] = [{tests!r}]
@@ -32,9 +32,9 @@ CHILD = """
         for cell in [c for c in cells if grid.tier(c) == int(line)]:
             with open(part.path + ".now", "w") as now:
                 now.write(cell.id + "\\nquack")
-            crash = f"--exclude={{cell.id}}::quack" not in sys.argv
-            if (cell.hidden, cell.rows, cell.l2) == (128, 4, "warm") and crash and {crash}:
-                os._exit(139)
+            excluded = f"--exclude={{cell.id}}::quack" in sys.argv
+            if (cell.hidden, cell.rows, cell.l2) == (128, 4, "warm") and not excluded:
+                {crash}
             time.sleep({seconds})
             part.add_entries([entry(cell, "rmsjit", 1.0, run="r")])
             part.flush()
@@ -53,7 +53,7 @@ class Run(unittest.TestCase):
         self.log = os.path.join(folder.name, "log")
         self.program = os.path.join(folder.name, "child.py")
 
-    def run_bench(self, *more, crash=False, seconds=0):
+    def run_bench(self, *more, crash="pass", seconds=0):
         tests = os.path.dirname(os.path.abspath(__file__))
         text = CHILD.format(tests=tests, log=self.log, crash=crash, seconds=seconds)
         with open(self.program, "w", encoding="utf-8") as file:
@@ -81,12 +81,22 @@ class Run(unittest.TestCase):
         self.assertEqual(self.starts(), 2)
 
     def test_a_crash_is_charged_to_the_implementation_at_work_and_the_run_goes_on(self):
-        status, data, error = self.run_bench(crash=True)
+        status, data, error = self.run_bench(crash="os._exit(139)")
         self.assertEqual((status, data["not_run"], len(data["cells"])), (0, [], 8))
         where = "rmsnorm/bf16/h128/r4/n1/warm"
         self.assertIn(f"quack ended the process in {where} (status 139)", error)
         self.assertEqual([(f["cell"], f["impl"]) for f in data["failures"]], [(where, "quack")])
         self.assertEqual(self.starts(), 3)
+
+    def test_a_process_that_hangs_is_ended_and_the_rest_is_measured(self):
+        with mock.patch.multiple(supervisor, START_S=0.0, KEY_S=0.0, MOST_RESTARTS=1):
+            status, data, error = self.run_bench()
+        self.assertIn("ended the process in start (status -9)", error)
+        self.assertEqual((status, len(data["not_run"])), (1, 8))
+        with mock.patch.object(supervisor, "TURN_S", 2):
+            status, data, error = self.run_bench(crash="time.sleep(100)")
+        self.assertIn("quack ended the process in rmsnorm/bf16/h128/r4/n1/warm (status -9)", error)
+        self.assertEqual((status, data["not_run"]), (0, []))
 
     def test_a_time_limit_stops_in_good_order_and_names_what_is_left(self):
         # The first turn alone takes the whole second.

@@ -14,6 +14,7 @@ from .supervisor import now_path, say
 from .variants import Missing
 
 RESTART = 75  # the exit status when only a new process can go on
+UNPOOLED_BYTES = 1 << 30  # a set this large needs the memory that other shapes have left
 UNUSED_BYTES = 16 << 30  # of memory that the allocator keeps, before it gives it back
 
 
@@ -52,14 +53,14 @@ class Session:
     def _describe(self, cuda, device):
         data = self.record.data
         data["gpu"] = self.device.properties.name
-        data["driver"] = (
-            device.nvidia_smi(["driver_version"]).get("driver_version", "")
-            + f" (CUDA {cuda.driver_version()})"
-        ).strip()
+        data["commit"] = self.args.commit or device.git_commit()
+        if not self.options.first:
+            return
+        number = device.nvidia_smi(["driver_version"]).get("driver_version", "")
+        data["driver"] = f"{number} (CUDA {cuda.driver_version()})".strip()
+        data["clocks"] = device.clocks()
         if self.options.nvrtc:
             data["nvrtc"] = cuda.Nvrtc(self.options.nvrtc).version()
-        data["commit"] = self.args.commit or device.git_commit()
-        data["clocks"] = device.clocks()
 
     def _load_adapters(self):
         from . import flashinfer_peers as fi, ours, peers, references as refs
@@ -95,7 +96,6 @@ class Session:
                 if self.options.first:
                     say(f"{kind.name:<16} missing: {reason[:300]}")
                 continue
-            self.record.data["missing"].pop(kind.name, None)
             self.record.data["peers"][kind.name] = out[-1].version()
             if self.options.first:
                 say(f"{kind.name:<16} {out[-1].version() or 'ready'} ({time.time() - begin:.1f} s)")
@@ -190,10 +190,8 @@ class Session:
         for cell in cells:
             if self._out_of_time() or (cell.id, "timing") in self._exclude:
                 continue
-            runner = CellRun(
-                self.device, self._usable(cell), self.record, self.options, self._now,
-                self.pool, self._phase,
-            )
+            parts = (self.record, self.options, self._now, self.pool, self._phase)
+            runner = CellRun(self.device, self._usable(cell), *parts)
             try:
                 self._run_cell(runner, cell)
             except Exception as error:
@@ -209,8 +207,9 @@ class Session:
         import torch
         from .tensors import TooLarge
 
-        begin = time.time()
-        failures = len(self.record.data["failures"])
+        begin, failures = time.time(), len(self.record.data["failures"])
+        if cell.set_bytes > UNPOOLED_BYTES:
+            self._free()
         try:
             entries = runner.run(cell)
         except (TooLarge, torch.cuda.OutOfMemoryError) as error:
@@ -242,6 +241,9 @@ class Session:
         from . import device
 
         self.record.data["runs"] = [
-            {"phases": self._phase.rounded(), "clocks_after": device.clocks()}
+            {
+                "phases": self._phase.rounded(),
+                "clocks_after": device.clocks() if self.options.first else {},
+            }
         ]
         self.record.flush()

@@ -4,8 +4,10 @@ same time, and then lets one at a time measure, most wanted cells first: who mea
 itself. It joins what they measured into one file after each turn, and charges a crash to the
 implementation that was at work; the rest of that process's cells are taken up again at the end."""
 
+import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -13,6 +15,8 @@ import time
 from . import grid, phases, record
 
 MOST_RESTARTS = 12
+# A process that takes longer hangs: to begin, for what a key compiles, for a turn.
+START_S, KEY_S, TURN_S = 100, 20, 300
 AT_ONCE = ("import", "compile ours", "compile peers")
 PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bench.py")
 
@@ -55,8 +59,14 @@ class Child:
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def wait(self):
-        """False when the child has ended instead of saying that it is done."""
+    def ready(self):
+        return self.wait(START_S + KEY_S * len({grid.key(cell) for cell in self.cells}))
+
+    def wait(self, limit_s):
+        """False when the child has ended instead of saying that it is done; one that hangs is
+        ended."""
+        if not select.select([self.process.stdout], [], [], limit_s)[0]:
+            self.process.kill()
         return self.process.stdout.readline() != ""
 
     def turn(self, tier):
@@ -67,8 +77,14 @@ class Child:
             pass  # wait() tells
 
     def end(self):
-        self.process.stdin.close()
-        return self.process.wait()
+        self.close()
+        status = self.process.wait()
+        self.process.stdout.close()
+        return status
+
+    def close(self):
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
 
 
 class Supervisor:
@@ -91,6 +107,9 @@ class Supervisor:
             todo = self._measure(todo)
         data = self._join()
         self._report(data)
+        if todo and not self._out_of_time():
+            say(f"bench: gave up after {MOST_RESTARTS} restarts")
+            return 1
         return max(self._statuses, default=0) if data["not_run"] else 0
 
     def _out_of_time(self):
@@ -106,7 +125,7 @@ class Supervisor:
             folder = os.path.join(self.work_dir, str(self._started))
             self._started += 1
             argv = self.argv + [f"--threads={max(1, cores // len(parts))}"]
-            argv += ["--first"] if self._started == 1 else []
+            argv += ["--first"] if not children else []
             children.append(Child(part, folder, argv, self._excluded, self.deadline))
         return children
 
@@ -115,7 +134,7 @@ class Supervisor:
         crashed have left."""
         children, crashed = self._start(cells), []
         for child in list(children):
-            if not child.wait():
+            if not child.ready():
                 self._ended(child, children, crashed)
         say(f"bench: ready after {time.time() - self.begin:.0f} s")
         previous = None
@@ -126,8 +145,10 @@ class Supervisor:
                 child.turn(tier)
                 self._join(previous)  # while this one measures
                 previous = child
-                if not child.wait():
+                if not child.wait(TURN_S):
                     self._ended(child, children, crashed)
+        for child in children:
+            child.close()  # all at once
         for child in list(children):
             self._ended(child, children, crashed)
         left = set(self._join()["not_run"])
@@ -172,7 +193,7 @@ class Supervisor:
                     "run": self.args.run_id,
                     "seconds": round(time.time() - self.begin, 1),
                     "phases": phases.joined([run["phases"] for run in ended], AT_ONCE),
-                    "clocks_after": next((run["clocks_after"] for run in ended), {}),
+                    "clocks_after": next((r["clocks_after"] for r in ended if r["clocks_after"]), {}),
                     "command": " ".join(sys.argv),
                 }
             ]
