@@ -162,6 +162,46 @@ TEST_F(CacheFault, EntryHealedByAnotherIsNotRemovedAsDamage) {
   EXPECT_GE(healed, 8);
 }
 
+// An attacker who may write beside us swaps the folder of the entries, at every step, for a link to
+// a whole entry of the same key, and for a folder of another user.
+TEST_F(CacheFault, WhatIsSwappedInDuringALookUpIsNeverServed) {
+  Entry evil = sample_entry(1);
+  evil.image = "planted";
+  const std::string planted = scratch_.path() + "/planted", objects = scratch_.dir() + "/v1/obj";
+  fs::create_directories(fs::path(entry_path(planted, 1)).parent_path());
+  write_file(entry_path(planted, 1), encode_entry(evil));
+  const auto swap_in_a_link = [&] { fs::create_symlink(planted + "/v1/obj", objects); };
+  const auto swap_in_a_strangers = [&] {
+    fs::copy(planted + "/v1/obj", objects, fs::copy_options::recursive);
+    for (const auto& item : fs::recursive_directory_iterator(objects)) {
+      EXPECT_EQ(lchown(item.path().c_str(), 12345, 12345), 0);
+    }
+    EXPECT_EQ(lchown(objects.c_str(), 12345, 12345), 0);
+  };
+  std::vector<std::function<void()>> swaps = {swap_in_a_link};
+  if (geteuid() == 0) swaps.emplace_back(swap_in_a_strangers);
+  for (const auto& swap : swaps) {
+    int swapped = 0;
+    for (int at = 1;; ++at) {
+      SCOPED_TRACE(at);
+      fs::remove_all(objects);
+      restore(good_);
+      Plan plan{Effect::kRun, at};
+      plan.run = [&] {
+        fs::remove_all(scratch_.path() + "/moved");
+        fs::rename(objects, scratch_.path() + "/moved");
+        swap();
+      };
+      fault::arm(plan);
+      const Lookup found = cache_->get(sample_key(1));
+      if (fault::disarm().injected == 0) break;
+      ++swapped;
+      EXPECT_NE(found.entry.image, evil.image);
+    }
+    EXPECT_GE(swapped, 6);
+  }
+}
+
 TEST_F(CacheFault, EntryUsedWhileThePrunerWalksIsKept) {
   int used = 0;
   for (int at = 1;; ++at) {

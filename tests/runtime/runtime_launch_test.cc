@@ -232,8 +232,11 @@ TEST_F(LaunchTest, DevicesAreServedAlternately) {
   for (int i = 0; i < 6; ++i) {
     const LoadedKernel& kernel = *kernels[i % 2];
     push(kernel.where().context);
-    EXPECT_TRUE(launch("hidden=64", args_of(64, 1), stream_on(kernel), i % 2).ok());
-    EXPECT_EQ(last().config.hStream == nullptr, false);
+    const CUstream stream = stream_on(kernel);
+    stub_.driver->clear_counts();
+    EXPECT_TRUE(launch("hidden=64", args_of(64, 1), stream, i % 2).ok());
+    EXPECT_EQ(stub_.driver->total, 1) << "found at once, on each";
+    EXPECT_EQ(last().config.hStream, stream);
     CUcontext popped;
     cu().cuCtxPopCurrent(&popped);
   }
