@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every Python block of the documentation runs as it stands, in a process of its own, with the stub
+"""Every Python block of the documentation and every docstring's example runs as it stands, in a process of its own, with the stub
 driver for the GPU and arrays of the names that it uses. A bundle stands ready for the block that
 asserts that nothing is compiled."""
 
+import doctest
+import inspect
 import pathlib
 import re
 import shutil
@@ -11,6 +13,7 @@ import sys
 
 import pytest
 
+import rmsjit
 from test_package import ROOT, needs_stub
 
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("runtime/docs/*.md"), *ROOT.glob("runtime/python/*.md"),
@@ -18,6 +21,9 @@ PAGES = [*ROOT.glob("*.md"), *ROOT.glob("runtime/docs/*.md"), *ROOT.glob("runtim
 FENCE = re.compile(r"```python\n(.*?)```", re.S)
 BLOCKS = [pytest.param(block, id=f"{page.relative_to(ROOT)}-{number}") for page in PAGES
           for number, block in enumerate(FENCE.findall(page.read_text()))]
+FUNCTIONS = [pytest.param(function, id=f"{module.__name__}.{name}") for module in (rmsjit, rmsjit.vllm)
+             for name, function in inspect.getmembers(module, inspect.isfunction)
+             if not name.startswith("_")]
 CONFIG = ROOT / "tools/models/configs/llama-3.2-1b.json"
 
 ARRAYS = """
@@ -58,3 +64,13 @@ def test_a_block_runs(block, tmp_path, monkeypatch):
         monkeypatch.setenv("RMSJIT_BUNDLE_PATH", str(tmp_path / "bundle"))
     command = [sys.executable, "-c", prelude + block, str(pathlib.Path(__file__).parent)]
     subprocess.run(command, check=True, cwd=tmp_path)
+
+
+@needs_stub
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_docstrings_example_runs(function, tmp_path):
+    shutil.copy(CONFIG, tmp_path / "config.json")
+    lines = [e.source for e in doctest.DocTestParser().get_examples(function.__doc__)]
+    code = ARRAYS + "".join(lines)
+    subprocess.run([sys.executable, "-c", code, str(pathlib.Path(__file__).parent)], check=True,
+                   cwd=tmp_path)

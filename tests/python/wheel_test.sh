@@ -31,4 +31,4 @@ env -i PATH=/usr/bin:/bin "$work/user/bin/rmsnorm-aot" build --spec hidden=4096,
 env -i PATH=/usr/bin:/bin "$work/user/bin/rmsnorm-aot" verify --bundle "$work/bundle"
 cd "$root/tests/python"
 RMSJIT_CACHE_DIR="" LD_LIBRARY_PATH=$stub "$work/user/bin/python" -m pytest -q -p no:cacheprovider \
-  test_package.py test_engines.py test_docs.py
+  test_package.py test_mistakes.py test_engines.py test_docs.py

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/python/native/arrays.h"
 
+#include <iterator>
+
 namespace rmsjit::python {
 namespace {
 
@@ -34,9 +36,9 @@ bool (*c_function(PyObject* address))() {
   return reinterpret_cast<bool (*)()>(PyLong_AsVoidPtr(address));
 }
 
-const ArrayType* learn(PyTypeObject* type) {
+const ArrayType* learn(PyTypeObject* type, const char* name) {
   // (access, exchange capsule, current_stream, empty_like, grad_enabled, on_device, grad_mode)
-  PyObject* facts = PyObject_CallFunctionObjArgs(hooks().classify, type, nullptr);
+  PyObject* facts = PyObject_CallFunction(hooks().classify, "Os", type, name);
   if (facts == nullptr) return nullptr;
   ArrayType& slot = types[type_count < kMostTypes ? type_count : kMostTypes - 1];
   ArrayType learnt;
@@ -92,14 +94,45 @@ PyObject* call_dlpack(PyObject* array, void* stream) {
   return capsule;
 }
 
+void raise_elsewhere(const char* name, int device_type) {
+  if (device_type == kDLCPU)
+    raise_invalid("%s is on the CPU: move it to a CUDA device", name);
+  else
+    raise_invalid("%s is on a device of DLPack type %d: move it to a CUDA device (type %d)", name,
+                  device_type, int(kDLCUDA));
+}
+
+// Arrays elsewhere refuse __dlpack__ in their framework's words, about streams mostly.
+void explain_refusal(const char* name, PyObject* array) {
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  PyObject* device = PyObject_CallMethod(array, "__dlpack_device__", nullptr);
+  int device_type = kDLCUDA, device_id = 0;
+  if (device == nullptr || !PyArg_ParseTuple(device, "ii", &device_type, &device_id) ||
+      device_type == kDLCUDA) {
+    PyErr_Restore(type, value, trace);
+  } else {
+    for (PyObject* old : {type, value, trace}) Py_XDECREF(old);
+    raise_elsewhere(name, device_type);
+  }
+  Py_XDECREF(device);
+}
+
+void raise_dtype(const char* name, DLDataType dtype) {
+  constexpr const char* kKinds[] = {"int", "uint", "float", "handle", "bfloat", "complex", "bool"};
+  const char* kind = dtype.code < std::size(kKinds) ? kKinds[dtype.code] : "DLPack code ";
+  const int number = dtype.code < std::size(kKinds) ? dtype.bits : dtype.code;
+  raise_invalid("%s has the dtype %s%d: bf16, f16 and f32 are allowed", name, kind, number);
+}
+
 }  // namespace
 
-const ArrayType* type_of(PyObject* array) {
+const ArrayType* type_of(PyObject* array, const char* name) {
   PyTypeObject* type = Py_TYPE(array);
   for (int i = 0; i < type_count; ++i) {
     if (types[i].type == type) return &types[i];
   }
-  return learn(type);
+  return learn(type, name);
 }
 
 bool Array::read(const char* name, PyObject* array, const ArrayType& type, const ArrayType& owner,
@@ -109,15 +142,18 @@ bool Array::read(const char* name, PyObject* array, const ArrayType& type, const
       if (PyErr_Occurred() == nullptr) raise_invalid("%s cannot be read through DLPack", name);
       return false;
     }
-  } else if (!read_capsule(array, stream)) {
+  } else if (!read_capsule(name, array, stream)) {
     return false;
   }
   return check(name);
 }
 
-bool Array::read_capsule(PyObject* array, void* stream) {
+bool Array::read_capsule(const char* name, PyObject* array, void* stream) {
   capsule_ = call_dlpack(array, stream);
-  if (capsule_ == nullptr) return false;
+  if (capsule_ == nullptr) {
+    explain_refusal(name, array);
+    return false;
+  }
   if (PyCapsule_IsValid(capsule_, "dltensor_versioned")) {
     tensor_ =
         static_cast<DLManagedTensorVersioned*>(PyCapsule_GetPointer(capsule_, "dltensor_versioned"))
@@ -132,8 +168,7 @@ bool Array::read_capsule(PyObject* array, void* stream) {
 
 bool Array::check(const char* name) {
   if (tensor_.device.device_type != kDLCUDA) [[unlikely]] {
-    raise_invalid("%s is on the CPU or another device that is not CUDA: move it to a CUDA device",
-                  name);
+    raise_elsewhere(name, tensor_.device.device_type);
     return false;
   }
   if (tensor_.ndim < 1 || tensor_.ndim > kMaxRank) [[unlikely]] {
@@ -142,8 +177,7 @@ bool Array::check(const char* name) {
   }
   dtype_ = dtype_number(tensor_.dtype);
   if (dtype_ == 0) [[unlikely]] {
-    raise_invalid("%s has a dtype of DLPack code %d with %d bits: bf16, f16 and f32 are allowed",
-                  name, int(tensor_.dtype.code), int(tensor_.dtype.bits));
+    raise_dtype(name, tensor_.dtype);
     return false;
   }
   if (tensor_.strides == nullptr) {  // older producers: dense

@@ -34,8 +34,8 @@ struct ArrayType {
   bool (*grad_mode)() = nullptr;
 };
 
-// Null: the error is set.
-const ArrayType* type_of(PyObject* array);
+// Null: the error is set; `name` is in its sentence.
+const ArrayType* type_of(PyObject* array, const char* name);
 
 inline constexpr int kMaxRank = 8;
 
@@ -56,7 +56,7 @@ class Array {
   int32_t dtype() const { return dtype_; }  // a number of rmsjit_c.h
 
  private:
-  bool read_capsule(PyObject* array, void* stream);
+  bool read_capsule(const char* name, PyObject* array, void* stream);
   bool check(const char* name);
 
   DLTensor tensor_;

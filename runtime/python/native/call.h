@@ -16,6 +16,7 @@ inline constexpr int32_t kAnyLayout = -1;
 struct FormFacts {
   rmsjit_spec spec;
   int32_t layout;
+  char x_name[8];  // what the surface calls its input, for the errors
 };
 
 // What run() was given, and what it works out.
@@ -45,7 +46,7 @@ struct Views {
 
 // Each returns whether it succeeded; if not, the error is set.
 bool choose_outputs(const FormFacts& form, Call& call);
-bool read_arrays(Call& call, Views& views);
+bool read_arrays(const FormFacts& form, Call& call, Views& views);
 bool check_autograd(const Call& call);
 bool fill(const FormFacts& form, Call& call, const Shaped& shaped, const Array* weight);
 bool launch(const FormFacts& form, Call& call, const Shaped& shaped);

@@ -14,10 +14,18 @@ struct Form {
 PyObject* present(PyObject* given) { return given == Py_None ? nullptr : given; }
 
 // Whether every array may be read here; false: the error is set.
-bool is_plain(const Call& call, bool& plain) {
-  for (PyObject* array : {call.x, call.weight, call.residual, call.residual_out, call.y}) {
+bool is_plain(const FormFacts& form, const Call& call, bool& plain) {
+  const struct {
+    const char* name;
+    PyObject* array;
+  } operands[] = {{form.x_name, call.x},
+                  {"weight", call.weight},
+                  {"residual", call.residual},
+                  {"residual_out", call.residual_out},
+                  {"out", call.y}};
+  for (const auto& [name, array] : operands) {
     if (array == nullptr) continue;
-    const ArrayType* type = type_of(array);
+    const ArrayType* type = type_of(array, name);
     if (type == nullptr) return false;
     if (type->access == Access::kDispatch) plain = false;
   }
@@ -26,8 +34,12 @@ bool is_plain(const Call& call, bool& plain) {
 
 bool set_pdl(PyObject* given, rmsjit_spec& spec) {
   if (given == Py_None) return true;
+  if (!PyLong_Check(given)) {  // a bool is one
+    PyErr_Format(PyExc_TypeError, "enable_pdl is a %R: True, False and None are allowed",
+                 Py_TYPE(given));
+    return false;
+  }
   const int on = PyObject_IsTrue(given);
-  if (on < 0) return false;
   spec.pdl = on != 0 ? RMSJIT_PDL_ON : RMSJIT_PDL_OFF;
   return true;
 }
@@ -44,7 +56,7 @@ PyObject* outputs(const Call& call) {
 PyObject* run_plain(const FormFacts& form, Call& call) {
   if (!choose_outputs(form, call)) return nullptr;
   Views views;
-  if (!read_arrays(call, views)) return nullptr;
+  if (!read_arrays(form, call, views)) return nullptr;
   if (!check_autograd(call)) return nullptr;
   Shaped shaped;
   shaped.y = &views.y;
@@ -71,21 +83,25 @@ PyObject* run(PyObject* self, PyObject* const* given, Py_ssize_t count) {
             .args = {}};
   call.args.struct_size = sizeof call.args;
   const double eps = PyFloat_AsDouble(given[5]);
-  if (eps == -1.0 && PyErr_Occurred() != nullptr) return nullptr;
+  if (eps == -1.0 && PyErr_Occurred() != nullptr) {
+    return PyErr_Format(PyExc_TypeError, "eps is a %R: a number is needed", Py_TYPE(given[5]));
+  }
   call.args.eps = static_cast<float>(eps);
   bool plain = true;
-  if (!set_pdl(given[6], call.spec) || !is_plain(call, plain)) return nullptr;
+  if (!set_pdl(given[6], call.spec) || !is_plain(form, call, plain)) return nullptr;
   if (plain) [[likely]]
     return run_plain(form, call);
   return PyObject_CallFunctionObjArgs(hooks().dispatch, self, given[0], given[1], given[2],
                                       given[3], given[4], given[5], given[6], nullptr);
 }
 
-// Form(text, layout): the spec's text without hidden and dtypes; layout -1 lets the rank decide.
+// Form(text, layout, x_name): the spec's text without hidden and dtypes; layout -1 lets the rank
+// decide.
 PyObject* make(PyTypeObject* type, PyObject* args, PyObject*) {
   const char* text = nullptr;
+  const char* x_name = "x";
   int layout = kAnyLayout;
-  if (!PyArg_ParseTuple(args, "s|i", &text, &layout)) return nullptr;
+  if (!PyArg_ParseTuple(args, "s|is", &text, &layout, &x_name)) return nullptr;
   rmsjit_error error;
   rmsjit_spec spec{};
   spec.struct_size = sizeof spec;
@@ -96,7 +112,9 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject*) {
   auto* allocate = reinterpret_cast<allocfunc>(PyType_GetSlot(type, Py_tp_alloc));
   PyObject* self = allocate(type, 0);
   if (self == nullptr) return nullptr;
-  reinterpret_cast<Form*>(self)->facts = {spec, layout};
+  FormFacts& facts = reinterpret_cast<Form*>(self)->facts;
+  facts = {spec, layout, {}};
+  PyOS_snprintf(facts.x_name, sizeof facts.x_name, "%s", x_name);
   return self;
 }
 

@@ -5,27 +5,29 @@ namespace rmsjit::python {
 namespace {
 
 bool check_writable(PyObject* array, const char* name) {
-  const ArrayType* type = type_of(array);
+  const ArrayType* type = type_of(array, name);
   if (type == nullptr) return false;
   if (type->access != Access::kReadOnly) [[likely]]
     return true;
-  raise_invalid("%s is an immutable array: give a torch or CuPy array to write to", name);
+  raise_invalid("%s is a %R, which is only read: give a torch or CuPy array to write to", name,
+                Py_TYPE(array));
   return false;
 }
 
-PyObject* allocate_like(PyObject* array) {
-  const ArrayType* type = type_of(array);
+PyObject* allocate_like(PyObject* array, const char* name, const char* wanted) {
+  const ArrayType* type = type_of(array, name);
   if (type != nullptr && type->empty_like != nullptr)
     return PyObject_CallFunctionObjArgs(type->empty_like, array, nullptr);
   if (type != nullptr) {
-    raise_invalid("no array can be allocated like this one: give out=, a torch or CuPy array");
+    raise_invalid("no array like %s, a %R, can be allocated: give %s=, a torch or CuPy array", name,
+                  Py_TYPE(array), wanted);
   }
   return nullptr;
 }
 
 bool read_one(const char* name, PyObject* array, const Call& call, Array& view) {
   if (array == nullptr) return true;
-  const ArrayType* type = type_of(array);
+  const ArrayType* type = type_of(array, name);
   return type != nullptr && view.read(name, array, *type, *call.owner, call.stream);
 }
 
@@ -33,8 +35,7 @@ bool check_weight(const Array& weight, int64_t hidden) {
   const DLTensor& tensor = weight.get();
   if (tensor.ndim == 1 && tensor.shape[0] == hidden) [[likely]]
     return true;
-  raise_invalid("weight has %d dimensions, the last of %lld: one dimension of %lld is needed",
-                tensor.ndim, static_cast<long long>(tensor.shape[tensor.ndim - 1]),
+  raise_invalid("weight has the shape %s: [%lld] is needed", ShapeText(tensor).text,
                 static_cast<long long>(hidden));
   return false;
 }
@@ -57,23 +58,26 @@ bool records_gradients(const ArrayType& type, bool& records) {
 
 // Outputs that were not given: the input's memory, or new memory of the framework.
 bool choose_outputs(const FormFacts& form, Call& call) {
+  if (call.residual == nullptr &&
+      (form.spec.residual == RMSJIT_RESIDUAL_ADD || call.residual_out != nullptr)) {
+    raise_invalid("residual is None%s: an array is needed",
+                  call.residual_out == nullptr ? "" : " and residual_out is given");
+    return false;
+  }
   if (call.y == nullptr) {
     if (form.spec.y_placement == RMSJIT_Y_IN_PLACE) {
       call.y = call.x;
     } else {
-      call.y = call.made_y = allocate_like(call.x);
+      call.y = call.made_y = allocate_like(call.x, form.x_name, "out");
       if (call.y == nullptr) return false;
     }
-  }
-  if (call.residual == nullptr && call.residual_out != nullptr) {
-    raise_invalid("residual_out is given without residual: give both or neither");
-    return false;
   }
   if (call.residual != nullptr && call.residual_out == nullptr) {
     if (form.spec.residual_placement == RMSJIT_RESIDUAL_IN_PLACE) {
       call.residual_out = call.residual;
     } else {
-      call.residual_out = call.made_residual_out = allocate_like(call.residual);
+      call.residual_out = call.made_residual_out =
+          allocate_like(call.residual, "residual", "residual_out");
       if (call.residual_out == nullptr) return false;
     }
   }
@@ -82,13 +86,13 @@ bool choose_outputs(const FormFacts& form, Call& call) {
 }
 
 // The output's framework owns the call: its stream is the one that the kernel runs on.
-bool read_arrays(Call& call, Views& views) {
-  call.owner = type_of(call.y);
+bool read_arrays(const FormFacts& form, Call& call, Views& views) {
+  call.owner = type_of(call.y, "out");
   if (call.owner == nullptr) return false;
   const bool exchange = call.owner->exchange != nullptr;
   if (!exchange && !current_stream(*call.owner, 0, &call.stream)) return false;
   const bool given = call.y != call.x && call.made_y == nullptr;
-  if (!read_one(given ? "out" : "x", call.y, call, views.y)) return false;
+  if (!read_one(given ? "out" : form.x_name, call.y, call, views.y)) return false;
   const int32_t device = views.y.get().device.device_id;
   if (exchange && !current_stream(*call.owner, device, &call.stream)) return false;
   const struct {
@@ -96,7 +100,7 @@ bool read_arrays(Call& call, Views& views) {
     PyObject* array;
     Array* view;
     PyObject* same_as;  // an output that is the input itself was read with it
-  } others[] = {{"x", call.x, &views.x, call.y},
+  } others[] = {{form.x_name, call.x, &views.x, call.y},
                 {"weight", call.weight, &views.weight, nullptr},
                 {"residual", call.residual, &views.residual, nullptr},
                 {"residual_out", call.residual_out, &views.residual_out, call.residual}};
@@ -138,7 +142,8 @@ bool fill(const FormFacts& form, Call& call, const Shaped& shaped, const Array* 
   rmsjit_spec& spec = call.spec;
   rmsjit_args& args = call.args;
   spec.hidden = x.shape[x.ndim - 1];
-  if (!same_shapes(shaped) || (weight != nullptr && !check_weight(*weight, spec.hidden)))
+  if (!same_shapes(shaped, form.x_name) ||
+      (weight != nullptr && !check_weight(*weight, spec.hidden)))
     return false;
   spec.x = shaped.x->dtype();
   spec.y = shaped.y->dtype();

@@ -30,14 +30,16 @@ PyObject* text_of(const rmsjit_spec& spec) {
 }
 
 // configure(cache_dir, bundle_path, nvrtc, worker, jit, compile, cache_max_bytes, max_keys,
-// compile_jobs): None or 0 leaves the environment's choice.
+// compile_jobs, journal, trusted_keys, require_signature): None or 0 leaves the environment's
+// choice.
 PyObject* configure(PyObject*, PyObject* args) {
   rmsjit_options options{};
   options.struct_size = sizeof options;
   long long cache_max_bytes = 0;
-  if (!PyArg_ParseTuple(args, "zzzziiLii", &options.cache_dir, &options.bundle_path, &options.nvrtc,
-                        &options.worker, &options.jit, &options.compile, &cache_max_bytes,
-                        &options.max_keys, &options.compile_jobs)) {
+  if (!PyArg_ParseTuple(args, "zzzziiLiizzi:configure", &options.cache_dir, &options.bundle_path,
+                        &options.nvrtc, &options.worker, &options.jit, &options.compile,
+                        &cache_max_bytes, &options.max_keys, &options.compile_jobs,
+                        &options.journal, &options.trusted_keys, &options.require_signature)) {
     return nullptr;
   }
   options.cache_max_bytes = cache_max_bytes;
@@ -98,7 +100,7 @@ PyObject* describe_all(const rmsjit_kernel* const* kernels, Py_ssize_t count) {
 PyObject* prepare(PyObject*, PyObject* args) {
   PyObject* texts = nullptr;
   int device = 0, timeout_ms = 0;
-  if (!PyArg_ParseTuple(args, "Oii", &texts, &device, &timeout_ms)) return nullptr;
+  if (!PyArg_ParseTuple(args, "Oii:prepare", &texts, &device, &timeout_ms)) return nullptr;
   const Py_ssize_t count = PySequence_Size(texts);
   if (count < 0 || runtime() == nullptr) return nullptr;
   const Buffer<rmsjit_spec> specs(count);
@@ -121,7 +123,8 @@ PyObject* prepare(PyObject*, PyObject* args) {
 PyObject* precompile(PyObject*, PyObject* args) {
   const char *text = nullptr, *target = nullptr;
   rmsjit_spec spec;
-  if (!PyArg_ParseTuple(args, "ss", &text, &target) || !parse(text, spec)) return nullptr;
+  if (!PyArg_ParseTuple(args, "ss:precompile", &text, &target) || !parse(text, spec))
+    return nullptr;
   if (runtime() == nullptr) return nullptr;
   rmsjit_error error;
   PyThreadState* thread = PyEval_SaveThread();
@@ -155,7 +158,8 @@ PyObject* stats(PyObject*, PyObject*) {
 PyObject* keys_for_model(PyObject*, PyObject* args) {
   const char *config = nullptr, *like = nullptr;
   int tensor_parallel = 0;
-  if (!PyArg_ParseTuple(args, "szi", &config, &like, &tensor_parallel)) return nullptr;
+  if (!PyArg_ParseTuple(args, "szi:keys_for_model", &config, &like, &tensor_parallel))
+    return nullptr;
   char* json = nullptr;
   rmsjit_error error;
   if (!succeed(rmsjit_keys_for_model(config, like, tensor_parallel, &json, &error), error))
@@ -169,7 +173,7 @@ PyObject* keys_for_model(PyObject*, PyObject* args) {
 PyObject* spec_text(PyObject*, PyObject* args) {
   const char* text = nullptr;
   rmsjit_spec spec;
-  if (!PyArg_ParseTuple(args, "s", &text) || !parse(text, spec)) return nullptr;
+  if (!PyArg_ParseTuple(args, "s:spec_text", &text) || !parse(text, spec)) return nullptr;
   return text_of(spec);
 }
 

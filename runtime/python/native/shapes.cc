@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/python/native/shapes.h"
 
+#include <iterator>
+
 namespace rmsjit::python {
 namespace {
 
@@ -52,27 +54,34 @@ bool place_all(const Shaped& arrays, int split, rmsjit_args& args) {
   return true;
 }
 
-bool same_shape(const DLTensor& x, const Array* other, const char* name) {
+bool same_shape(const DLTensor& x, const char* x_name, const Array* other, const char* name) {
   if (other == nullptr) return true;
   const DLTensor& tensor = other->get();
   bool same = tensor.ndim == x.ndim;
   for (int i = 0; same && i < x.ndim; ++i) same = tensor.shape[i] == x.shape[i];
   if (same) [[likely]]
     return true;
-  raise_invalid(
-      "%s has another shape than x (%d dimensions, the last of %lld; x %d, %lld): the "
-      "same shape is needed",
-      name, tensor.ndim, static_cast<long long>(tensor.shape[tensor.ndim - 1]), x.ndim,
-      static_cast<long long>(x.shape[x.ndim - 1]));
+  raise_invalid("%s has the shape %s and %s %s: the same is needed", name, ShapeText(tensor).text,
+                x_name, ShapeText(x).text);
   return false;
 }
 
 }  // namespace
 
-bool same_shapes(const Shaped& arrays) {
+ShapeText::ShapeText(const DLTensor& tensor) {
+  char* end = text;
+  for (int i = 0; i < tensor.ndim; ++i) {
+    end += PyOS_snprintf(end, static_cast<size_t>(std::end(text) - end), "%s%lld",
+                         i == 0 ? "[" : ", ", static_cast<long long>(tensor.shape[i]));
+  }
+  PyOS_snprintf(end, static_cast<size_t>(std::end(text) - end), "]");
+}
+
+bool same_shapes(const Shaped& arrays, const char* x_name) {
   const DLTensor& x = arrays.x->get();
-  return same_shape(x, arrays.y, "out") && same_shape(x, arrays.residual, "residual") &&
-         same_shape(x, arrays.residual_out, "residual_out");
+  return same_shape(x, x_name, arrays.y, "out") &&
+         same_shape(x, x_name, arrays.residual, "residual") &&
+         same_shape(x, x_name, arrays.residual_out, "residual_out");
 }
 
 bool place(const Shaped& arrays, int32_t layout, rmsjit_args& args) {

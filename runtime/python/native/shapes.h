@@ -16,8 +16,14 @@ struct Shaped {
   const Array* y = nullptr;
 };
 
+// "[4, 4096]"
+struct ShapeText {
+  explicit ShapeText(const DLTensor& tensor);
+  char text[kMaxRank * 22 + 3];
+};
+
 // Whether all have x's shape; else the error is set.
-bool same_shapes(const Shaped& arrays);
+bool same_shapes(const Shaped& arrays, const char* x_name);
 
 // Fills tokens, heads and every stride. False, with no error set: the dimensions do not collapse.
 bool place(const Shaped& arrays, int32_t layout, rmsjit_args& args);

@@ -29,6 +29,12 @@ def as_text(fields):
 def resolve(like, add, fields=(), role=None):
     """The spec fields of a call: the profile's, then the call's own."""
     fields = dict(fields)
+    if like not in get_args(Like):
+        raise InvalidArgument(f"like={like!r}: {', '.join(get_args(Like))} are allowed")
+    for name, value in fields.items():
+        if name not in FIELDS:
+            raise InvalidArgument(f"{name}={value!r}: a call may set {', '.join(FIELDS)}; the other "
+                                  "fields of its spec follow from the arrays")
     base = {"hidden": "1"}
     if add:
         base["residual"] = "add"
@@ -39,16 +45,20 @@ def resolve(like, add, fields=(), role=None):
     return resolved
 
 
+def _make(like, add, fields, layout, role, x_name="x"):
+    if layout not in _LAYOUTS:
+        raise InvalidArgument(f"layout={layout!r}: rows and heads are allowed, or None")
+    text = as_text(resolve(like, add, fields, role))
+    form = _native.Form(text, _LAYOUTS[layout], x_name)
+    names[form] = like, add, fields, layout, role
+    return form
+
+
 class _Forms(dict):
     """{(like, add, own fields, layout, role): Form}, made when first asked for."""
 
     def __missing__(self, key):
-        like, add, fields, layout, role = key
-        if layout not in _LAYOUTS:
-            raise InvalidArgument(f"layout={layout!r}: rows and heads are allowed, or None")
-        form = _native.Form(as_text(resolve(like, add, fields, role)), _LAYOUTS[layout])
-        self[key] = form
-        names[form] = key
+        self[key] = form = _make(*key)
         return form
 
 
@@ -66,7 +76,7 @@ class _Simple(dict):
         self.fields = tuple(fields.items())
 
     def __missing__(self, like):
-        self[like] = form = forms[like, self.add, self.fields, None, None]
+        self[like] = form = _make(like, self.add, self.fields, None, None, "input")
         return form
 
 

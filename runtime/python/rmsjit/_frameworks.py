@@ -53,9 +53,9 @@ def _cupy(kind):
             None)
 
 
-def classify(kind):
+def classify(kind, name):
     """(access, exchange table, current stream, allocator, gradients, device guard, gradients in C)
-    of a type."""
+    of the type of the argument `name`."""
     if _is_a(kind, "torch", "Tensor"):
         return _torch(kind)
     if _is_a(kind, "cupy", "ndarray"):
@@ -63,5 +63,5 @@ def classify(kind):
     if hasattr(kind, "__dlpack__"):  # JAX and others: inputs only
         return READ_ONLY, None, None, None, None, None, None
     raise InvalidArgument(
-        f"{kind.__module__}.{kind.__qualname__} is no array: torch, CuPy and, for inputs, any other "
-        "array with __dlpack__ are allowed")
+        f"{name} is a {kind}, which is no array: torch, CuPy and, for inputs, any other array with "
+        "__dlpack__ are allowed")

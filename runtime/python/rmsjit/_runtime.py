@@ -12,6 +12,8 @@ from .errors import InvalidArgument
 
 _JIT = {None: 0, "on": 1, "warn": 2, "off": 3}
 _COMPILE = {None: 0, "worker": 1, "inprocess": 2}
+_SIGNATURE = {None: 0, "on": 1, "off": 2}
+_LONGEST_TIMEOUT = 2_000_000  # seconds; the C ABI counts milliseconds in 32 bits
 
 
 def _number(name, table, value):
@@ -26,11 +28,14 @@ def _path(value):
 
 
 def configure(*, cache_dir=None, bundle_path=None, nvrtc=None, worker=None, jit=None, compile=None,
-              cache_max_bytes=0, max_keys=0, compile_jobs=0):
+              cache_max_bytes=0, max_keys=0, compile_jobs=0, journal=None, trusted_keys=None,
+              require_signature=None):
     """Options of the process's runtime, each over its RMSJIT_* variable. Call it at start-up.
 
     ``cache_dir=""`` keeps nothing on disk; ``bundle_path`` is one directory, a list of them, or
-    their names joined by ``:``; ``jit``: on, warn, off; ``compile``: worker, inprocess.
+    their names joined by ``:``; ``jit``: on, warn, off; ``compile``: worker, inprocess;
+    ``journal``: a file that receives the spec of each missed key; ``trusted_keys``: public keys
+    joined by ``,``; ``require_signature``: on, off.
 
     Raises InvalidArgument; also if the runtime is in use already.
 
@@ -40,7 +45,8 @@ def configure(*, cache_dir=None, bundle_path=None, nvrtc=None, worker=None, jit=
         bundle_path = ":".join(os.fspath(p) for p in bundle_path)
     _native.configure(_path(cache_dir), _path(bundle_path), _path(nvrtc), _path(worker),
                       _number("jit", _JIT, jit), _number("compile", _COMPILE, compile),
-                      cache_max_bytes, max_keys, compile_jobs)
+                      cache_max_bytes, max_keys, compile_jobs, _path(journal), trusted_keys,
+                      _number("require_signature", _SIGNATURE, require_signature))
 
 
 def _current_device():
@@ -51,14 +57,36 @@ def _current_device():
     return cupy.cuda.Device().id if cupy is not None else 0
 
 
+def _index(device):
+    """The index of a device: an int, None, or an object with one, such as torch.device."""
+    if device is None:
+        return _current_device()
+    given = device if isinstance(device, int) else getattr(device, "index", None)
+    if isinstance(given, int) and 0 <= given < 1024:
+        return int(given)
+    raise InvalidArgument(f"device={device!r}: the index of a CUDA device is needed, such as 0")
+
+
+def _milliseconds(timeout):
+    if timeout is None:
+        return 0
+    if isinstance(timeout, (int, float)) and 0 < timeout <= _LONGEST_TIMEOUT:
+        return max(1, int(timeout * 1000))
+    raise InvalidArgument(f"timeout={timeout!r}: seconds above 0 and up to {_LONGEST_TIMEOUT} are "
+                          "allowed, or None")
+
+
 def _texts(specs):
     """Spec texts of a text, of keys_for_model()'s answer, or of a list of texts and keys."""
     if isinstance(specs, str):
         return [specs]
+    if isinstance(specs, Mapping) and "spec_text" in specs:
+        return [specs["spec_text"]]
     if isinstance(specs, Mapping):
-        return [specs["spec_text"]] if "spec_text" in specs else _texts(specs["keys"])
+        specs = specs.get("keys")
     if not isinstance(specs, Iterable):
-        raise InvalidArgument(f"specs={specs!r}: a spec text, keys_for_model()'s answer or a list")
+        raise InvalidArgument("specs_or_keys: a spec text as \"hidden=4096,x=bf16\", "
+                              "keys_for_model()'s answer or a list of these is needed")
     return [text for item in specs for text in _texts(item)]
 
 
@@ -76,9 +104,7 @@ def prepare(specs_or_keys, device=None, timeout=None):
 
     >>> rmsjit.prepare("hidden=4096,x=bf16,residual=add,pdl=auto")
     """
-    device = _current_device() if device is None else int(device)
-    timeout_ms = 0 if timeout is None else max(1, int(timeout * 1000))
-    return _native.prepare(_texts(specs_or_keys), device, timeout_ms)
+    return _native.prepare(_texts(specs_or_keys), _index(device), _milliseconds(timeout))
 
 
 def precompile(specs_or_keys, target):
@@ -123,7 +149,7 @@ def keys_for_model(config_or_path, *, like: Like = "rmsjit", tensor_parallel=1):
     elif isinstance(config, str) and config.lstrip().startswith("{"):
         text = config
     else:
-        with open(config, encoding="utf-8") as file:
+        with open(os.fspath(config), encoding="utf-8") as file:
             text = file.read()
     return json.loads(_native.keys_for_model(text, like, tensor_parallel))
 
@@ -131,6 +157,6 @@ def keys_for_model(config_or_path, *, like: Like = "rmsjit", tensor_parallel=1):
 def spec_text(text):
     """The canonical text of a spec; raises InvalidArgument if it is wrong.
 
-    >>> rmsjit.spec_text("x=bf16, hidden=4096")
+    >>> rmsjit.spec_text("x=bf16,hidden=4096")
     """
     return _native.spec_text(text)
