@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parent of `bench.py coldstart`, with a program of a few lines in the place of its processes."""
+"""The parent of `bench.py coldstart`, with a program of a few lines in place of its processes."""
 
 import contextlib
 import io

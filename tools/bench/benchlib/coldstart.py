@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long the first call of an implementation takes in a process that has a CUDA context and
 nothing else: with empty caches ("cold") and once more with the caches that the first process left
-("disk"). `import_ms` is what its package takes to import before that. An absent implementation is an
-entry with the reason under `error`.
+("disk"). `import_ms` is what its package takes to import before that. An absent implementation is
+an entry with the reason under `error`.
 
 Run as a program it is the measured process: coldstart.py IMPL HIDDEN, options from the environment.
 """

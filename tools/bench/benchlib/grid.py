@@ -31,6 +31,7 @@ WARM_SETS = 4
 WARM_LIMIT_BYTES = 40 << 20
 LARGE_BYTES = 128_000_000
 LEAST_LAUNCHES = 2
+SHORT_BYTES = 2 << 30  # a graph that moves less is replayed more often
 
 
 @dataclass(frozen=True, order=True)
@@ -157,15 +158,16 @@ def ordered(cells):
 
 # Entries of a cell, and seconds that the host takes for one and to compile one width's peers.
 ENTRIES = {"rmsnorm": 23, "fused_add": 27, "qk": 14, "gemma": 20}
-ENTRY_SECONDS = 0.012
+ENTRY_SECONDS = 0.006
 KEY_SECONDS = 0.6
-ROUNDS = 12
+ROUNDS, LONG_ROUNDS = 13, 8
 
 
 def expected_seconds(cell):
     """What measuring the cell takes, about: only good for dividing the work."""
     replay = launches(cell) * launch_us(cell) + (140 if cell.l2 == "cold" else 60)
-    return ENTRIES[cell.op] * (ROUNDS * replay / 1e6 + ENTRY_SECONDS)
+    rounds = ROUNDS if cell.bytes * launches(cell) < SHORT_BYTES else LONG_ROUNDS
+    return ENTRIES[cell.op] * (rounds * replay / 1e6 + ENTRY_SECONDS)
 
 
 def key(cell):

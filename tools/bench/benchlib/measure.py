@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import checks, stats
-from .grid import launches
+from .grid import SHORT_BYTES, launches
 from .phases import Phases
 from .tensors import TensorSets
 from .variants import Unsupported, Variant
-
-SHORT_BYTES = 2 << 30  # a graph that moves less has more rounds, also untimed ones
 
 
 class DeviceLost(Exception):

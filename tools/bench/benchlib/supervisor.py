@@ -188,12 +188,13 @@ class Supervisor:
         data["not_run"] = [cell for cell in self._wanted if cell not in done]
         if parts:
             ended = [run for part in parts for run in part["runs"]]
+            clocks = [run["clocks_after"] for run in ended if run["clocks_after"]]
             data["runs"] = self._before["runs"] + [
                 {
                     "run": self.args.run_id,
                     "seconds": round(time.time() - self.begin, 1),
                     "phases": phases.joined([run["phases"] for run in ended], AT_ONCE),
-                    "clocks_after": next((r["clocks_after"] for r in ended if r["clocks_after"]), {}),
+                    "clocks_after": clocks[0] if clocks else {},
                     "command": " ".join(sys.argv),
                 }
             ]

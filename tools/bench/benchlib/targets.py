@@ -193,7 +193,7 @@ def qk_targets(groups):
 def never_slower(groups, slower, name, most, keep):
     """A second run has to agree before a cell counts; without it the target is open."""
     wanted = f"<= {100 * most:.0f} % of cells, none > {NEVER:.2f}" if most else "none"
-    names = {group.name for group in groups if keep(group.hidden) and any(True for _ in pairs(group))}
+    names = {group.name for group in groups if keep(group.hidden) and next(pairs(group), None)}
     if not names:
         return Target(name, wanted, "-", "", "no data")
     slower = [item for item in slower if item["cell"] in names]
