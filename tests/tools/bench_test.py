@@ -14,7 +14,7 @@ from bench_results import entry, results
 import bench
 import compare
 import plot
-from benchlib import grid, ours, record, stats
+from benchlib import grid, grid_picture, ours, record, stats
 from benchlib.variants import Variant
 
 
@@ -175,7 +175,7 @@ class CommandLine(unittest.TestCase):
             if importlib.util.find_spec("matplotlib"):
                 self.assertEqual(status, 0)
                 self.assertTrue(
-                    {f"gpu-{name}" for name in ("time.png", "time.svg", "copy.png", "copy.svg")}
+                    {f"gpu-{n}.{k}" for n in ("time", "copy", "grid") for k in ("png", "svg")}
                     <= set(os.listdir(folder))
                 )
             else:
@@ -189,6 +189,18 @@ class CommandLine(unittest.TestCase):
         )
         self.assertAlmostEqual(series["copy"][0][1], 100.0)
         self.assertAlmostEqual(series["quack"][0][1], 50.0, delta=0.5)
+
+    def test_the_picture_of_the_grid_has_the_closest_peer_best_against_best(self):
+        warm, cold = (grid.Cell("rmsnorm", "bf16", 4096, 16, 1, l2) for l2 in ("warm", "cold"))
+        far = grid.Cell("rmsnorm", "bf16", 4096, 32768, 1, "cold")
+        entries = [entry(warm, "rmsjit", 1.5), entry(warm, "rmsjit", 1.0, True)]
+        entries += [entry(warm, "flashinfer", 1.1), entry(warm, "flashinfer", 1.3, True)]
+        entries += [entry(warm, "quack", 1.4), entry(warm, "floor", 0.5)]
+        entries += [entry(cold, "rmsjit", 9.0), entry(cold, "quack", 1.0)]
+        entries += [entry(far, "rmsjit", 2.0), entry(far, "quack", 1.0)]
+        found = grid_picture.figures(results(entries), "rmsnorm")
+        self.assertEqual({s: (round(f, 1), l2) for s, (f, l2) in found.items()},
+                         {(4096, 16): (1.1, "warm"), (4096, 32768): (0.5, "cold")})
 
     def test_a_picture_takes_our_slowest_rounding_at_our_better_pdl(self):
         cell = grid.Cell("rmsnorm", "bf16", 4096, 16)

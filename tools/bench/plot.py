@@ -4,6 +4,7 @@
 
   NAME-time.*     microseconds against rows at a few hidden sizes, ours and every peer, L2-warm
   NAME-copy.*     percent of the copy kernel's bandwidth against hidden, for at least 128 MB moved
+  NAME-grid.*     every hidden and number of rows: how much faster than the best peer
 
   plot.py results.json OUT_FOLDER [--name h100] [--hidden 1024,4096,...] [--rows 128]
 
@@ -18,7 +19,7 @@ import sys
 from collections import defaultdict
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from benchlib import grid, record  # noqa: E402
+from benchlib import grid, grid_picture, record  # noqa: E402
 
 # Name, colour, line: ours stands out, the floors are grey, peers keep their colour in all pictures.
 STYLES = {
@@ -105,7 +106,8 @@ def draw(axes, series):
                 linewidth=2.6 if ours else 1.2,
             )
             if odd and impl != "copy":
-                axes.plot(*zip(*odd), "D" if ours else "x", color=colour, markersize=6 if ours else 5)
+                shape, size = ("D", 6) if ours else ("x", 5)
+                axes.plot(*zip(*odd), shape, color=colour, markersize=size)
 
 
 def finish(axes):
@@ -120,6 +122,10 @@ def finish(axes):
 def short(value, _position=None):
     """1024 as 1K, and plain numbers else."""
     return f"{value / 1024:g}K" if value >= 1024 else f"{value:g}"
+
+
+def note(figure, text):
+    figure.supxlabel(text, fontsize=8, color="#555555")
 
 
 def save(figure, folder, name):
@@ -215,11 +221,15 @@ def main(argv=None):
     where = f"bf16, {data['gpu']}, commit {data['commit']}"
     widths = [int(text) for text in args.hidden.split(",")]
     figure = draw_times(pyplot, cells, widths, args.rows)
-    figure.supxlabel(f"{where}; L2-warm graph replay", fontsize=8, color="#555555")
+    note(figure, f"{where}; L2-warm graph replay, PDL where it helps")
     save(figure, args.folder, f"{args.name}-time")
     figure = draw_copies(pyplot, cells)
-    figure.supxlabel(f"{where}; at least 128 MB moved, L2-cold; crosses: rows of 2881 and 5125, unaligned", fontsize=8, color="#555555")
+    note(figure, f"{where}; at least 128 MB, L2-cold; crosses: rows of 2881 and 5125, unaligned")
     save(figure, args.folder, f"{args.name}-copy")
+    figure = grid_picture.draw_grid(pyplot, data, OPS, short)
+    if figure is not None:
+        note(figure, f"{where}; best peer's time over ours, PDL where it helps; italic: L2-cold")
+        save(figure, args.folder, f"{args.name}-grid")
     return 0
 
 
