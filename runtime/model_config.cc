@@ -162,6 +162,14 @@ Result<std::optional<int64_t>> ModelConfig::whole_number(std::string_view field,
       "a whole number, " + std::to_string(min) + " .. " + std::to_string(max));
 }
 
+Status ModelConfig::check_eps() const {
+  constexpr const char* kField = "rms_norm_eps";
+  if (!has(kField)) return {};
+  const json& value = *find(kField);
+  if (value.is_number() && value.get<double>() >= 0) return {};
+  return model_errors::field_bad(path(kField), shown(value), "a number, 0 or more");
+}
+
 Result<std::optional<bool>> ModelConfig::flag(std::string_view field) const {
   if (!has(field)) return std::optional<bool>();
   const json& value = *find(field);

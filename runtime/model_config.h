@@ -36,6 +36,8 @@ class ModelConfig {
   // nullopt when the field is absent or null. Errors: kInvalidArgument.
   Result<std::optional<int64_t>> whole_number(std::string_view field, int64_t min,
                                               int64_t max) const;
+  // A number that no launch would take as eps is wrong in a config too. Absent is fine.
+  Status check_eps() const;
   Result<std::optional<bool>> flag(std::string_view field) const;
   // A list of names, or of small whole numbers that index `values`. Empty lists count as absent.
   Result<std::optional<std::vector<std::string>>> kinds(

@@ -197,6 +197,7 @@ Result<std::vector<ModelNorm>> FamilyReader::read(const json& norm_sets) {
   RMSJIT_RETURN_IF_ERROR(required("hidden_size", kMaxHidden).status());
   RMSJIT_ASSIGN_OR_RETURN(layers_, required("num_hidden_layers", kMaxLayers));
   RMSJIT_ASSIGN_OR_RETURN(dtype_, config_.dtype());
+  RMSJIT_RETURN_IF_ERROR(config_.check_eps());
   RMSJIT_RETURN_IF_ERROR(read_layer_kinds());
   std::vector<ModelNorm> norms;
   for (const json& name : member(family_, "norms")) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // rmsnorm-aot: compiles the RMSNorm kernels of a model into a bundle on a machine with no GPU, and
 // looks into bundles and caches. This file owns the table of subcommands and nothing else.
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "rmsjit/version.h"
 #include "tools/cli.h"
@@ -30,6 +32,27 @@ std::string wrong_command(const CLI::App& app, const std::string& given) {
   return "command \"" + given + "\" is not known: use " + known;
 }
 
+std::string option_names(const CLI::App& command) {
+  std::string names;
+  for (const CLI::Option* option : command.get_options()) {
+    if (!option->nonpositional()) continue;
+    names += (names.empty() ? "" : ", ") + option->get_name();
+  }
+  return names;
+}
+
+// What CLI11 has to say about bad usage, in the form of every other error.
+std::string wrong_usage(const CLI::App& app, const CLI::ParseError& error) {
+  const auto commands = app.get_subcommands();
+  const CLI::App& command = commands.empty() ? app : *commands.front();
+  const std::vector<std::string> unknown = command.remaining(true);
+  if (unknown.empty()) return error.what();
+  const auto is_option = [](const std::string& text) { return text.starts_with('-'); };
+  const auto option = std::ranges::find_if(unknown, is_option);  // its value may be there too
+  return "\"" + (option == unknown.end() ? unknown.front() : *option) + "\" is not known: use " +
+         option_names(command);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -48,7 +71,8 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == kDone ? kDone : kBadUsage;
+    if (error.get_exit_code() == kDone) return app.exit(error);
+    return rmsjit::cli::fail(kBadUsage, wrong_usage(app, error));
   }
   return exit_code;
 }

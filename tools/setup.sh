@@ -12,8 +12,15 @@ give_up() {
   exit 3
 }
 
+# sudo may ask for a password where somebody can answer.
 as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif [ -t 0 ]; then
+    sudo "$@"
+  else
+    sudo -n "$@"
+  fi
 }
 
 # install_packages name...: the distribution's packages that are not there yet.

@@ -42,6 +42,7 @@ TEST_F(CliUsage, HiddenOutsideItsRange) {
   expect_spec_refused("hidden=-1", "hidden=-1 is out of range: 1 .. 262144");
   expect_spec_refused("hidden=262145", "hidden=262145 is out of range: 1 .. 262144");
   expect_spec_refused("hidden=268435456", "hidden=268435456 is out of range: 1 .. 262144");
+  expect_spec_refused("hidden=", "hidden=\"\" is not a whole number");
   expect_spec_refused("hidden=many", "hidden=\"many\" is not a whole number");
 }
 
@@ -73,10 +74,12 @@ TEST_F(CliUsage, Options) {
   expect_refused({"--arch", "sm_90"}, "no source of specs is given");
   expect_refused({"--spec", "hidden=64", "--arch", "sm_90", "--jobs", "-1"}, "--jobs -1");
   expect_refused({"--spec", "hidden=64", "--arch", "sm_90", "--jobs", "lots"}, "--jobs");
-  expect_refused({"--spec", "hidden=64", "--arch", "sm_90", "--like", "tensorflow"}, "tensorflow");
+  expect_refused({"--spec", "hidden=64", "--arch", "sm_90", "--like", "tensorflow"},
+                 "rmsnorm-aot: --like: tensorflow not in {rmsjit,");
   expect_refused({"--spec", "hidden=64", "--arch", "sm_90", "--set", "x"}, "--set field=value");
   expect_refused({"--spec", "hidden=64", "--arch", "sm_90", "--set", "x=f8"}, "is not allowed");
-  expect_refused({"--spec", "hidden=64", "--arch", "sm_90", "--frobnicate"}, "--frobnicate");
+  expect_refused({"--spec", "hidden=64", "--arch", "sm_90", "--frobnicate"},
+                 "\"--frobnicate\" is not known: use --help, --model, --specs, --spec");
   expect_refused({"--model", model("llama-3.1-8b"), "--arch", "sm_90", "--tp", "0"}, "--tp 0");
   expect_refused({"--model", model("olmo-2-7b"), "--arch", "sm_90", "--tp", "3"},
                  "num_attention_heads=32 cannot be divided by tensor_parallel=3");
@@ -91,6 +94,10 @@ TEST_F(CliUsage, Configs) {
   expect_config_refused(R"({"model_type":"llama"})", "config has no hidden_size");
   expect_config_refused(R"({"model_type":"llama","hidden_size":"4096"})",
                         "hidden_size=\"4096\" is not allowed: give a whole number, 1 .. 262144");
+  expect_config_refused(R"({"model_type":"llama","hidden_size":64,"rms_norm_eps":"1e-5"})",
+                        "rms_norm_eps=\"1e-5\" is not allowed: give a number, 0 or more");
+  expect_config_refused(R"({"model_type":"llama","hidden_size":64,"rms_norm_eps":-1e-5})",
+                        "rms_norm_eps=-1e-05 is not allowed: give a number, 0 or more");
   expect_config_refused(R"({"model_type":"mamba2","hidden_size":64})", "family is not known");
   expect_refused({"--model", path("nowhere.json"), "--arch", "sm_90"}, "nowhere.json: cannot be");
 }
