@@ -54,6 +54,16 @@ class Targets(unittest.TestCase):
         ]
         self.assertEqual(verdicts(once + refuted)[1], [])
 
+    def test_a_cell_of_two_runs_weighs_as_much_as_one_of_one(self):
+        other = grid.Cell("rmsnorm", "bf16", 4096, 64)
+        entries = [entry(other, "rmsjit", 1.0, True), entry(other, "flashinfer_cuda", 2.0, True)]
+        for run, theirs in (("a", 0.8), ("b", 1.25)):
+            entries.append(entry(self.decode, "rmsjit", 1.0, True, run=run))
+            entries.append(entry(self.decode, "flashinfer_cuda", theirs, True, run=run))
+        found, _ = verdicts(entries)
+        target = found["rmsnorm, warm, rows <= 128, PDL: FlashInfer's CUDA kernels"]
+        self.assertRegex(target.measured, r"1\.41.x over 2$")  # geometric mean of 1 and 2
+
     def test_best_against_best_takes_each_sides_faster_pdl(self):
         entries = [
             entry(self.decode, "rmsjit", 2.0),
