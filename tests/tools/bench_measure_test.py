@@ -169,6 +169,7 @@ class Measure(unittest.TestCase):
         self.assertEqual(tensors.TensorSets(small, "cpu", 2, pool).weight[0].dtype, torch.bfloat16)
         half = tensors.TensorSets(grid.Cell("rmsnorm", "f16", 64, 2), "cpu", 2, pool)
         self.assertGreater(float(half.x[0].float().std()), 0.5)
+        self.assertEqual(half.x[0].dtype, torch.float16)
 
     def test_what_compiles_before_the_run_tells_each_variants_errors(self):
         options, device = types.SimpleNamespace(), Device()
