@@ -4,8 +4,7 @@
 
 import sys
 
-from . import _forms
-from ._forms import Layout, Like
+from ._forms import Layout, Like, forms, fused, gemma_fused, gemma_plain, plain
 
 
 def _tracing_before_torch():
@@ -46,7 +45,7 @@ def rmsnorm(input, weight, eps=1e-6, out=None, enable_pdl=None, *, like: Like = 
     """
     if _tracing():
         return _traced("plain", like, input, weight, None, None, out, eps, enable_pdl)
-    return _forms.plain[like].run(input, weight, None, None, out, eps, enable_pdl)
+    return plain[like].run(input, weight, None, None, out, eps, enable_pdl)
 
 
 def gemma_rmsnorm(input, weight, eps=1e-6, out=None, enable_pdl=None, *,
@@ -57,7 +56,7 @@ def gemma_rmsnorm(input, weight, eps=1e-6, out=None, enable_pdl=None, *,
     """
     if _tracing():
         return _traced("one_plus", like, input, weight, None, None, out, eps, enable_pdl)
-    return _forms.gemma_plain[like].run(input, weight, None, None, out, eps, enable_pdl)
+    return gemma_plain[like].run(input, weight, None, None, out, eps, enable_pdl)
 
 
 def fused_add_rmsnorm(input, residual, weight, eps=1e-6, enable_pdl=None, *, out=None,
@@ -76,7 +75,7 @@ def fused_add_rmsnorm(input, residual, weight, eps=1e-6, enable_pdl=None, *, out
     if _tracing():
         _traced("plain", like, input, weight, residual, residual_out, out, eps, enable_pdl)
         return
-    _forms.fused[like].run(input, weight, residual, residual_out, out, eps, enable_pdl)
+    fused[like].run(input, weight, residual, residual_out, out, eps, enable_pdl)
 
 
 def gemma_fused_add_rmsnorm(input, residual, weight, eps=1e-6, enable_pdl=None, *, out=None,
@@ -92,7 +91,7 @@ def gemma_fused_add_rmsnorm(input, residual, weight, eps=1e-6, enable_pdl=None, 
     if _tracing():
         _traced("one_plus", like, input, weight, residual, residual_out, out, eps, enable_pdl)
         return
-    _forms.gemma_fused[like].run(input, weight, residual, residual_out, out, eps, enable_pdl)
+    gemma_fused[like].run(input, weight, residual, residual_out, out, eps, enable_pdl)
 
 
 def norm(x, weight=None, residual=None, *, out=None, residual_out=None, eps=1e-6,
@@ -118,5 +117,5 @@ def norm(x, weight=None, residual=None, *, out=None, residual_out=None, eps=1e-6
         return _traced(form, like, x, weight, residual, residual_out, out, eps, None, layout,
                        **fields)
     own = tuple(sorted(fields.items())) if fields else ()
-    form = _forms.forms[like, residual is not None, own, layout, None]
+    form = forms[like, residual is not None, own, layout, None]
     return form.run(x, weight, residual, residual_out, out, eps, None)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """vLLM's two norms, with its argument order and rounding (profile vllm_cuda, PDL off)."""
 
-from . import _forms, _surface
-from ._forms import Like
+from . import _surface
+from ._forms import Like, fused, plain
 from ._surface import _traced
 
 
@@ -17,7 +17,7 @@ def rms_norm(out, input, weight, epsilon, *, like: Like = "vllm_cuda"):
     if _surface._tracing():
         _traced("plain", like, input, weight, None, None, out, epsilon, None)
         return
-    _forms.plain[like].run(input, weight, None, None, out, epsilon, None)
+    plain[like].run(input, weight, None, None, out, epsilon, None)
 
 
 def fused_add_rms_norm(input, residual, weight, epsilon, *, like: Like = "vllm_cuda"):
@@ -30,4 +30,4 @@ def fused_add_rms_norm(input, residual, weight, epsilon, *, like: Like = "vllm_c
     if _surface._tracing():
         _traced("plain", like, input, weight, residual, residual, input, epsilon, None)
         return
-    _forms.fused[like].run(input, weight, residual, residual, input, epsilon, None)
+    fused[like].run(input, weight, residual, residual, input, epsilon, None)
