@@ -214,6 +214,8 @@ TEST(DiskCacheMaintain, ClearRemovesEntriesAndTemporariesAndNothingElse) {
   write_file(scratch.dir() + "/v1/tmp/1-1-aa.tmp", "x");
   write_file(scratch.dir() + "/notes", "kept");
   write_file(scratch.dir() + "/v1/obj/notes", "kept");
+  write_file(fs::path(entry_path(scratch.dir(), 0)).parent_path() / "notes", "kept");
+  write_file(scratch.dir() + "/v1/tmp/notes", "kept");
   fs::remove(entry_path(scratch.dir(), 4));
   fs::create_directory(entry_path(scratch.dir(), 4));
   const auto before = listing(scratch.dir());
@@ -224,7 +226,7 @@ TEST(DiskCacheMaintain, ClearRemovesEntriesAndTemporariesAndNothingElse) {
   EXPECT_EQ(result->entries_failed, 0);
   EXPECT_EQ(result->stale_temporaries_removed, 1);
   EXPECT_EQ(cache->list(false)->size(), 0u);
-  EXPECT_EQ(count_files(scratch.dir()), 3) << "two notes and the tag";
+  EXPECT_EQ(count_files(scratch.dir()), 5) << "four notes and the tag";
 }
 
 TEST(DiskCacheMaintain, RemoveTakesOneEntry) {
