@@ -32,7 +32,7 @@ struct Found {
 
 struct Walk {
   std::vector<Found> entries;
-  std::vector<EntryListing> unreadable_folders;
+  std::vector<EntryListing> unreadable;
 };
 
 void walk_folder(int folder, const std::string& folder_name, Walk* walk) {
@@ -40,12 +40,19 @@ void walk_folder(int folder, const std::string& folder_name, Walk* walk) {
   if (int error = list_names(folder, &names)) {
     EntryListing bad{folder_name};
     bad.lookup = {Lookup::Kind::kUnreadable, Entry(), reason_errno("list the folder", error)};
-    walk->unreadable_folders.push_back(std::move(bad));
+    walk->unreadable.push_back(std::move(bad));
   }
   for (const std::string& name : names) {
     Found found{EntryName::digest_hex(folder_name, name)};
-    if (found.digest_hex.empty() || facts_at(folder, name, &found.facts) != 0) continue;
-    walk->entries.push_back(std::move(found));
+    if (found.digest_hex.empty()) continue;
+    const int error = facts_at(folder, name, &found.facts);
+    if (error == 0) {
+      walk->entries.push_back(std::move(found));
+    } else if (error != ENOENT) {
+      EntryListing bad{found.digest_hex};
+      bad.lookup = {Lookup::Kind::kUnreadable, Entry(), reason_errno("stat the entry", error)};
+      walk->unreadable.push_back(std::move(bad));
+    }
   }
 }
 
@@ -71,7 +78,7 @@ Result<Walk> walk_entries(int v1, const std::string& directory, const Policy& po
     } else if (at_folder.lookup.kind != Lookup::Kind::kMiss) {
       EntryListing bad{name};
       bad.lookup = std::move(at_folder.lookup);
-      walk.unreadable_folders.push_back(std::move(bad));
+      walk.unreadable.push_back(std::move(bad));
     }
   }
   return walk;
@@ -137,7 +144,7 @@ void count_before(const Walk& walk, PruneResult* result) {
 Result<std::vector<EntryListing>> DiskCache::list(bool verify) {
   const int v1 = state_->handle(directory_);
   RMSJIT_ASSIGN_OR_RETURN(Walk walk, walk_entries(v1, directory_, state_->policy));
-  std::vector<EntryListing> items = std::move(walk.unreadable_folders);
+  std::vector<EntryListing> items = std::move(walk.unreadable);
   for (const Found& found : walk.entries) {
     EntryListing item{found.digest_hex, found.facts.st_size, found.facts.st_mtim.tv_sec};
     if (verify) {

@@ -86,6 +86,14 @@ TEST(Reference, RoundsTheResidualWhereTheSpecSays) {
   EXPECT_EQ(y(AddRound::kStatsUnrounded, 1.0f), inverse(h * h + 1.0f));
 }
 
+TEST(Reference, AddsOneToTheWeightInFp32) {
+  const float x[] = {1.0f}, weight[] = {0x1p-9f};  // 1 + 2^-9 is no bf16
+  NormSpec spec = plain(1, DType::kBf16);
+  spec.y = DType::kF32;
+  spec.weight_form = WeightForm::kOnePlus;
+  EXPECT_EQ(std::bit_cast<float>(fixed_sum_row(spec, {x, {}, weight, 0.0f}).y[0]), 1.0f + 0x1p-9f);
+}
+
 TEST(Reference, TreatsZeroInfinityAndOverflowAsWritten) {
   const float zero[] = {0, 0};
   NormSpec spec = plain(2, DType::kF32);

@@ -68,6 +68,10 @@ TEST(CacheKey, ChangingAnyByteOfAnyFieldChangesTheDigest) {
 }
 
 TEST(CacheKey, FieldsCannotCollideByConcatenation) {
+  const std::string two = CacheKey().add("a", "1").add("b", "2").text();
+  for (const char* value : {"1\n1:b=2", "1\n1:b=1:2", "1\nb=2"}) {
+    EXPECT_NE(CacheKey().add("a", value).text(), two) << value;
+  }
   // Every way to cut the same bytes into fields is another key.
   const std::string bytes = "1:a=1:b\n";
   std::set<std::string> texts;

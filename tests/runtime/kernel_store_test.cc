@@ -76,7 +76,9 @@ TEST_F(KernelStoreTest, AnImageOfAnOlderCudaMajorServesAndIsFound) {
   compiler_major_ = 12;
   const KernelId id = id_of("hidden=4096");
   ASSERT_TRUE(make_store(on_disk())->acquire(id, {12}).ok());
-  const auto found = make_store(on_disk())->acquire(id, kCuda13);
+  StoreOptions searching = on_disk();
+  searching.jit = JitMode::kOff;
+  const auto found = make_store(searching)->acquire(id, kCuda13);
   ASSERT_TRUE(found.ok()) << found.message();
   EXPECT_EQ(found->origin, Origin::kCache);
   compiler_major_ = 13;
@@ -159,6 +161,19 @@ TEST_F(KernelStoreTest, CompileInMemoryLeavesTheEntryAloneAndServesTheProcess) {
   EXPECT_EQ(std::filesystem::last_write_time(entry_file()), written);
   EXPECT_EQ(store->acquire(id, kCuda13)->origin, Origin::kCompiled);
   EXPECT_EQ(log_.compiles, 2);
+}
+
+TEST_F(KernelStoreTest, ACompileIsLoggedWithItsReasonAndAHitIsSilent) {
+  ASSERT_TRUE(make_store(on_disk())->acquire(id_of("hidden=64"), kCuda13).ok());
+  ASSERT_EQ(notes_.size(), 1u);
+  EXPECT_TRUE(contains(notes_[0], "compiled spec \"hidden=64,x=bf16\" for target sm_90 in ") &&
+              contains(notes_[0], "searched " + dir_.path("cache") + " (no entry)"))
+      << notes_[0];
+  notes_.clear();
+  auto store = make_store(on_disk());
+  EXPECT_EQ(store->acquire(id_of("hidden=64"), kCuda13)->origin, Origin::kCache);
+  EXPECT_TRUE(notes_.empty()) << notes_[0];
+  EXPECT_TRUE(warnings_.empty());
 }
 
 TEST_F(KernelStoreTest, CallsBackForEachCompileWithItsReason) {

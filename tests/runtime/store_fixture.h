@@ -37,7 +37,7 @@ class KernelStoreTest : public ::testing::Test {
   std::unique_ptr<KernelStore> make_store(StoreOptions options, FakeCompiler::Hook hook = {}) {
     options.log = [this](LogLevel level, const std::string& message) {
       const std::lock_guard lock(mutex_);
-      if (level == LogLevel::kWarning) warnings_.push_back(message);
+      (level == LogLevel::kWarning ? warnings_ : notes_).push_back(message);
     };
     auto compiler = std::make_unique<FakeCompiler>(log_, std::move(hook));
     compiler->unavailable = unavailable_;
@@ -63,7 +63,7 @@ class KernelStoreTest : public ::testing::Test {
   Status unavailable_;
   int compiler_major_ = 13;
   std::mutex mutex_;
-  std::vector<std::string> warnings_;
+  std::vector<std::string> warnings_, notes_;
 };
 
 }  // namespace rmsjit
