@@ -8,11 +8,15 @@ import json
 import pathlib
 import subprocess
 import sys
+import threading
+import time
 import typing
 
 import pytest
 
 import rmsjit
+import rmsjit.sglang
+import rmsjit.vllm_plugin
 from fake_arrays import FakeArray, ImmutableArray
 from rmsjit import _forms, _frameworks, _native, errors
 
@@ -88,6 +92,16 @@ def test_every_public_function_is_documented_with_an_example():
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if not name.startswith("_"):
                 assert ">>> rmsjit." in function.__doc__ or "= rmsjit." in function.__doc__, name
+
+
+def test_every_public_parameter_and_answer_has_a_type():
+    for module in (rmsjit, rmsjit.vllm, rmsjit.vllm_plugin, rmsjit.sglang):
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            if name.startswith("_") or name != function.__name__:
+                continue
+            signature = inspect.signature(function)
+            hints = typing.get_type_hints(function)
+            assert {*signature.parameters, "return"} <= {*hints}, f"{module.__name__}.{name}"
 
 
 def test_the_profiles_are_those_of_the_data_file():
@@ -182,6 +196,26 @@ def test_prepared_keys_are_those_that_calls_use():
     before = rmsjit.stats()["loaded_kernels"]
     rmsjit.rmsnorm(FakeArray(4, 80), FakeArray(80))
     assert rmsjit.stats()["loaded_kernels"] == before
+
+
+@needs_stub
+def test_other_threads_run_while_one_prepares():
+    specs = [f"hidden={hidden},x=bf16" for hidden in range(1000, 1004)]
+    preparing = threading.Thread(target=rmsjit.prepare, args=(specs, 0))
+    preparing.start()
+    turns = 0
+    while preparing.is_alive():
+        turns += 1
+        time.sleep(0.001)
+    assert turns > 10  # four compiles take longer, and with the GIL held there are two
+
+
+@needs_stub
+def test_what_has_not_begun_in_time_is_a_timeout():
+    specs = [f"hidden={hidden},x=bf16" for hidden in range(2000, 2040)]
+    with pytest.raises(errors.Timeout) as caught:
+        rmsjit.prepare(specs, 0, timeout=0.001)
+    assert isinstance(caught.value, TimeoutError)
 
 
 @needs_stub

@@ -13,7 +13,7 @@ if ! "$work/build/bin/pip" install -q scikit-build-core apache-tvm-ffi ninja; th
   echo "skipped: the package index is not reachable"
   exit 77
 fi
-rm -rf "$work/dist" "$work/user" "$work/bundle"
+rm -rf "$work/dist" "$work/user" "$work/bundle" "$work/unpacked"
 # The library is compiled once more, as for a user; a compiler cache knows most of it from the build
 # that these tests belong to.
 if command -v ccache > /dev/null; then
@@ -23,6 +23,14 @@ fi
   -w "$work/dist" --config-settings=build-dir="$work/cmake" \
   --config-settings=cmake.define.RMSJIT_CUDA_INCLUDE_DIR="$cuda_include"
 wheel=$(echo "$work"/dist/*.whl)
+
+"$python" -m zipfile -e "$wheel" "$work/unpacked"
+cmake -DFILES="$(echo "$work"/unpacked/rmsjit/{bin/*,lib/librmsjit.so.0} | tr ' ' ,)" -DREADELF=readelf \
+  -P "$root/tests/runtime/check_versions.cmake"
+if readelf -V "$work/unpacked/rmsjit/_native.abi3.so" | grep -E 'GLIBCXX|CXXABI|GLIBC_2\.(3[5-9]|[4-9])'; then
+  echo "the extension needs a newer glibc than the library, or a C++ library"
+  exit 1
+fi
 
 "$python" -m venv "$work/user"
 "$work/user/bin/pip" install -q "$wheel[nvrtc13]" pytest

@@ -2,7 +2,7 @@
 """Forms: the part of a spec that the arrays do not tell, resolved from an engine profile and the
 fields that a call sets itself. Each distinct one is made once."""
 
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 from . import _native
 from .errors import InvalidArgument
@@ -10,6 +10,13 @@ from .errors import InvalidArgument
 #: Engines whose rounding and placement rmsjit reproduces (tools/profiles/profiles.json).
 Like = Literal["rmsjit", "flashinfer", "vllm_cuda", "vllm_native", "sglang", "hf_llama", "hf_gemma"]
 Layout = Literal["rows", "heads"]
+
+
+class Array(Protocol):
+    """A torch or CuPy array; for inputs, any other with ``__dlpack__``."""
+
+    def __dlpack__(self, *, stream=None): ...
+
 
 #: Spec fields that a call may set; the others follow from its arrays.
 FIELDS = ("weight_form", "y_placement", "residual_placement", "add_round", "mul_round", "root",

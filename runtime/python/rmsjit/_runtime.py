@@ -5,10 +5,13 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from . import _native
 from ._forms import Like
 from .errors import InvalidArgument
+
+Path = str | os.PathLike
 
 _JIT = {None: 0, "on": 1, "warn": 2, "off": 3}
 _COMPILE = {None: 0, "worker": 1, "inprocess": 2}
@@ -27,9 +30,13 @@ def _path(value):
     return None if value is None else os.fspath(value)
 
 
-def configure(*, cache_dir=None, bundle_path=None, nvrtc=None, worker=None, jit=None, compile=None,
-              cache_max_bytes=0, max_keys=0, compile_jobs=0, journal=None, trusted_keys=None,
-              require_signature=None):
+def configure(*, cache_dir: Path | None = None, bundle_path: Path | Iterable[Path] | None = None,
+              nvrtc: Path | None = None, worker: Path | None = None,
+              jit: Literal["on", "warn", "off"] | None = None,
+              compile: Literal["worker", "inprocess"] | None = None, cache_max_bytes: int = 0,
+              max_keys: int = 0, compile_jobs: int = 0, journal: Path | None = None,
+              trusted_keys: str | None = None,
+              require_signature: Literal["on", "off"] | None = None) -> None:
     """Options of the process's runtime, each over its RMSJIT_* variable. Call it at start-up.
 
     ``cache_dir=""`` keeps nothing on disk; ``bundle_path`` is one directory, a list of them, or
@@ -90,7 +97,8 @@ def _texts(specs):
     return [text for item in specs for text in _texts(item)]
 
 
-def prepare(specs_or_keys, device=None, timeout=None):
+def prepare(specs_or_keys: str | Mapping | Iterable, device: int | None = None,
+            timeout: float | None = None) -> list[dict]:
     """Takes kernels from bundles or the disk, or compiles them, and loads them: everything slow,
     so that the first launch may be inside a CUDA graph capture.
 
@@ -107,7 +115,7 @@ def prepare(specs_or_keys, device=None, timeout=None):
     return _native.prepare(_texts(specs_or_keys), _index(device), _milliseconds(timeout))
 
 
-def precompile(specs_or_keys, target):
+def precompile(specs_or_keys: str | Mapping | Iterable, target: str) -> None:
     """Compiles into the cache for a target ("sm_90") without a device or driver.
 
     >>> rmsjit.precompile("hidden=4096,x=bf16", "sm_90")
@@ -116,7 +124,7 @@ def precompile(specs_or_keys, target):
         _native.precompile(text, target)
 
 
-def seal():
+def seal() -> None:
     """From now on a call whose key is not prepared raises NotPrepared instead of compiling.
 
     >>> rmsjit.seal()
@@ -124,7 +132,7 @@ def seal():
     _native.seal()
 
 
-def stats():
+def stats() -> dict[str, int]:
     """Counters of the process: memory_hits, bundle_hits, disk_hits, compiles, loaded_kernels, ...
 
     >>> rmsjit.stats()["compiles"]
@@ -132,7 +140,8 @@ def stats():
     return _native.stats()
 
 
-def keys_for_model(config_or_path, *, like: Like = "rmsjit", tensor_parallel=1):
+def keys_for_model(config_or_path: Path | Mapping, *, like: Like = "rmsjit",
+                   tensor_parallel: int = 1) -> dict:
     """Every spec that serving a model needs, as ``rmsnorm-aot keys --json`` prints it.
 
     ``config_or_path``: a Hugging Face config.json as a path, its text, a dict, or a config object
@@ -154,7 +163,7 @@ def keys_for_model(config_or_path, *, like: Like = "rmsjit", tensor_parallel=1):
     return json.loads(_native.keys_for_model(text, like, tensor_parallel))
 
 
-def spec_text(text):
+def spec_text(text: str) -> str:
     """The canonical text of a spec; raises InvalidArgument if it is wrong.
 
     >>> rmsjit.spec_text("x=bf16,hidden=4096")

@@ -4,7 +4,7 @@
 
 import sys
 
-from ._forms import Layout, Like, forms, fused, gemma_fused, gemma_plain, plain
+from ._forms import Array, Layout, Like, forms, fused, gemma_fused, gemma_plain, plain
 
 
 def _tracing_before_torch():
@@ -28,7 +28,8 @@ def _traced(*args, **fields):
     return _torch_ops.traced(*args, **fields)
 
 
-def rmsnorm(input, weight, eps=1e-6, out=None, enable_pdl=None, *, like: Like = "flashinfer"):
+def rmsnorm(input: Array, weight: Array | None, eps: float = 1e-6, out: Array | None = None,
+            enable_pdl: bool | None = None, *, like: Like = "flashinfer") -> Array:
     """FlashInfer's rmsnorm: ``out = input / sqrt(mean(input**2) + eps) * weight``.
 
     Shapes: input and out ``[..., hidden]`` of any strides whose last is 1, weight ``[hidden]``.
@@ -48,8 +49,8 @@ def rmsnorm(input, weight, eps=1e-6, out=None, enable_pdl=None, *, like: Like = 
     return plain[like].run(input, weight, None, None, out, eps, enable_pdl)
 
 
-def gemma_rmsnorm(input, weight, eps=1e-6, out=None, enable_pdl=None, *,
-                  like: Like = "flashinfer"):
+def gemma_rmsnorm(input: Array, weight: Array | None, eps: float = 1e-6, out: Array | None = None,
+                  enable_pdl: bool | None = None, *, like: Like = "flashinfer") -> Array:
     """FlashInfer's gemma_rmsnorm: rmsnorm() with ``1 + weight``, added in fp32.
 
     >>> y = rmsjit.gemma_rmsnorm(x, weight, 1e-6)
@@ -59,8 +60,9 @@ def gemma_rmsnorm(input, weight, eps=1e-6, out=None, enable_pdl=None, *,
     return gemma_plain[like].run(input, weight, None, None, out, eps, enable_pdl)
 
 
-def fused_add_rmsnorm(input, residual, weight, eps=1e-6, enable_pdl=None, *, out=None,
-                      residual_out=None, like: Like = "flashinfer"):
+def fused_add_rmsnorm(input: Array, residual: Array, weight: Array | None, eps: float = 1e-6,
+                      enable_pdl: bool | None = None, *, out: Array | None = None,
+                      residual_out: Array | None = None, like: Like = "flashinfer") -> None:
     """FlashInfer's fused_add_rmsnorm: ``residual += input``, then ``input = rmsnorm(residual)``.
 
     Shapes and dtypes as for rmsnorm(); residual has input's shape, and its dtype or f32. Returns
@@ -78,8 +80,10 @@ def fused_add_rmsnorm(input, residual, weight, eps=1e-6, enable_pdl=None, *, out
     fused[like].run(input, weight, residual, residual_out, out, eps, enable_pdl)
 
 
-def gemma_fused_add_rmsnorm(input, residual, weight, eps=1e-6, enable_pdl=None, *, out=None,
-                            residual_out=None, like: Like = "flashinfer"):
+def gemma_fused_add_rmsnorm(input: Array, residual: Array, weight: Array | None,
+                            eps: float = 1e-6, enable_pdl: bool | None = None, *,
+                            out: Array | None = None, residual_out: Array | None = None,
+                            like: Like = "flashinfer") -> None:
     """FlashInfer's gemma_fused_add_rmsnorm: fused_add_rmsnorm() with ``1 + weight``.
 
     >>> rmsjit.gemma_fused_add_rmsnorm(x, residual, weight, 1e-6)
@@ -94,8 +98,10 @@ def gemma_fused_add_rmsnorm(input, residual, weight, eps=1e-6, enable_pdl=None, 
     gemma_fused[like].run(input, weight, residual, residual_out, out, eps, enable_pdl)
 
 
-def norm(x, weight=None, residual=None, *, out=None, residual_out=None, eps=1e-6,
-         like: Like = "rmsjit", layout: Layout | None = None, **fields):
+def norm(x: Array, weight: Array | None = None, residual: Array | None = None, *,
+         out: Array | None = None, residual_out: Array | None = None, eps: float = 1e-6,
+         like: Like = "rmsjit", layout: Layout | None = None,
+         **fields: str) -> Array | tuple[Array, Array]:
     """The general call: any spec.
 
     ``h = x [+ residual]``; ``out = h / sqrt(mean(h**2) + eps) * weight``. Without weight the norm

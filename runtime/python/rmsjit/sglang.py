@@ -11,7 +11,7 @@ _LAYERS = "sglang.srt.layers.layernorm"
 _NAMES = ("rmsnorm", "fused_add_rmsnorm", "gemma_rmsnorm", "gemma_fused_add_rmsnorm")
 
 
-def patch():
+def patch() -> list[str]:
     """Replaces the norms that SGLang's layers import by name, in its rounding (profile sglang).
 
     Call it before a model is built, in each process of the engine. Returns the names that were

@@ -115,7 +115,7 @@ def _spec(norm, add):
     return spec_text(_forms.as_text(fields))
 
 
-def patch_model(model, *, fuse=True):
+def patch_model(model, *, fuse: bool = True):
     """Replaces every RMSNorm of a transformers model by rmsjit's kernel, in place, and fuses the
     residual adds of decoder blocks that stand in a stack under a final norm.
 

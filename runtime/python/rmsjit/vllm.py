@@ -2,11 +2,12 @@
 """vLLM's two norms, with its argument order and rounding (profile vllm_cuda, PDL off)."""
 
 from . import _surface
-from ._forms import Like, fused, plain
+from ._forms import Array, Like, fused, plain
 from ._surface import _traced
 
 
-def rms_norm(out, input, weight, epsilon, *, like: Like = "vllm_cuda"):
+def rms_norm(out: Array, input: Array, weight: Array | None, epsilon: float, *,
+             like: Like = "vllm_cuda") -> None:
     """vLLM's rms_norm: ``out = input / sqrt(mean(input**2) + epsilon) * weight``.
 
     Shapes: out and input ``[..., hidden]``, weight ``[hidden]`` or None. Returns None. Raises as
@@ -20,7 +21,8 @@ def rms_norm(out, input, weight, epsilon, *, like: Like = "vllm_cuda"):
     plain[like].run(input, weight, None, None, out, epsilon, None)
 
 
-def fused_add_rms_norm(input, residual, weight, epsilon, *, like: Like = "vllm_cuda"):
+def fused_add_rms_norm(input: Array, residual: Array, weight: Array | None, epsilon: float, *,
+                       like: Like = "vllm_cuda") -> None:
     """vLLM's fused_add_rms_norm: ``residual += input``, then ``input = rms_norm(residual)``.
 
     Both are written in place. Returns None.

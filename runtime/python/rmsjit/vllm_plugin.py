@@ -15,7 +15,7 @@ from .errors import NotFound
 PROVIDER = "rmsjit"
 
 
-def register():
+def register() -> None:
     """Offers rmsjit's norms to vLLM's layers, in the rounding of its CUDA ones.
 
     Raises NotFound if this vLLM has neither place.
