@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Look-up, prune, open, lock and list while every step fails: the result is of the right kind, an
 // intact entry is never lost, damage is never served, and no descriptor stays open.
+#include <algorithm>
 #include <chrono>
 
 #include "tests/fault/sweep.h"
@@ -28,6 +29,15 @@ TEST_F(CacheFault, LookUpNeverLosesAnIntactEntry) {
                  }},
                 kReads);
   EXPECT_GT(injected, 20 * kErrorCount);
+}
+
+TEST_F(CacheFault, AnEntryLongerThanAnyIsNotRead) {
+  ASSERT_EQ(truncate(path_.c_str(), kMaxEntryBytes + 1), 0);
+  fault::arm(Plan());
+  const Lookup found = cache_->get(sample_key(1));
+  const Report report = fault::disarm();
+  EXPECT_EQ(found.kind, Kind::kDamaged);
+  EXPECT_EQ(std::count(report.trace.begin(), report.trace.end(), Call::kRead), 0);
 }
 
 TEST_F(CacheFault, StaleHandleIsTriedOnceMore) {
