@@ -37,6 +37,7 @@ TEST(LaunchArgs, TheBlockHoldsWhatTheCallerGave) {
   args.residual_token_stride = 1001;
   args.residual_out_head_stride = 129;
   args.residual_out_token_stride = 2000;
+  args.eps = 3e-4f;
   LaunchBlock block;
   ASSERT_TRUE(make_launch_block(facts, args, block).ok());
   const RmsNormParams& params = block.params;
@@ -54,7 +55,7 @@ TEST(LaunchArgs, TheBlockHoldsWhatTheCallerGave) {
   EXPECT_EQ(params.rows, 15);
   EXPECT_EQ(params.heads, 5u);
   EXPECT_EQ(params.heads_reciprocal, UINT64_MAX / 5);
-  EXPECT_EQ(params.eps, 1e-6f);
+  EXPECT_EQ(params.eps, 3e-4f);
   EXPECT_EQ(block.block_x, static_cast<uint32_t>(facts.tuning.threads_per_row));
   EXPECT_GE(int64_t{block.grid_x} * block.block_y, 15);
   EXPECT_LT(int64_t{block.grid_x - 1} * block.block_y, 15);
