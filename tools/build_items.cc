@@ -50,6 +50,7 @@ Status check_kept(const BuildPlan& plan, const CacheKey& key, const Acquired& ac
 
 void build_one(const BuildPlan& plan, BuildItem& item) {
   if (const int number = g_interrupted.load()) {
+    item.stopped_by = number;
     item.status =
         Status(StatusCode::kTimeout, fmt::format("not tried: stopped by signal {}", number));
     return;

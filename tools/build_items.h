@@ -18,6 +18,7 @@ struct BuildItem {
   KernelId id;
   CacheKey key;
   Status status;
+  int stopped_by = 0;                // the signal that came before its turn; status says so too
   std::optional<Acquired> acquired;  // unset when failed, or not tried by --dry-run
 };
 

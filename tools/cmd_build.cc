@@ -92,20 +92,36 @@ void print_build_table(const std::vector<BuildItem>& items) {
            std::to_string(entry.image.size()), fmt::format("{:.0f}", item.acquired->compile_ms),
            origin_name(item.acquired->origin)});
     } else {
-      row.insert(row.end(), {"-", "-", "-", "-", item.status.ok() ? "to compile" : "FAILED"});
+      const char* why = item.status.ok()       ? "to compile"
+                        : item.stopped_by != 0 ? "not tried"
+                                               : "FAILED";
+      row.insert(row.end(), {"-", "-", "-", "-", why});
     }
     rows.push_back(std::move(row));
   }
   print_table(rows);
 }
 
+void report_failures(const std::vector<BuildItem>& items) {
+  int untried = 0, number = 0;
+  for (const BuildItem& item : items) {
+    if (item.stopped_by != 0) {
+      ++untried;
+      number = item.stopped_by;
+    } else if (!item.status.ok()) {
+      fail(kSomeFailed, fmt::format("{} for {}: {}", spec_text(item.id.spec), item.id.target.name(),
+                                    item.status.message()));
+    }
+  }
+  if (untried == 0) return;
+  fail(kSomeFailed, fmt::format("stopped by signal {}: {} of {} kernels were not tried; the same "
+                                "command goes on from here",
+                                number, untried, items.size()));
+}
+
 int report(const BuildOptions& options, const std::vector<BuildItem>& items, double elapsed_ms) {
   const Summary summary = summarise(items, elapsed_ms);
-  for (const BuildItem& item : items) {
-    if (item.status.ok()) continue;
-    fail(kSomeFailed, fmt::format("{} for {}: {}", spec_text(item.id.spec), item.id.target.name(),
-                                  item.status.message()));
-  }
+  report_failures(items);
   if (options.json) {
     print_build_json(items, summary, options.dry_run);
   } else {

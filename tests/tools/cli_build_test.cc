@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "tests/tools/run_cli.h"
@@ -136,7 +137,8 @@ TEST_F(CliBuild, AnInterruptLeavesNoPartialFile) {
             {.while_running = interrupt_after_first_entry});
   EXPECT_EQ(result.exit_code, 1) << result.signal << result.err;
   EXPECT_GT(result.json()["summary"]["failed"].get<int>(), 0);
-  EXPECT_NE(result.err.find("stopped by signal 2"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("stopped by signal 2: "), std::string::npos) << result.err;
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 2) << result.err;
   EXPECT_TRUE(files_below(path("bundle/v1/tmp")).empty());
   const CliResult check = verify();
   EXPECT_EQ(check.exit_code, 0) << check.out;
