@@ -158,7 +158,10 @@ TEST(LaunchArgs, SixtyFourBitStridesAndCountsWork) {
   args.x_token_stride = int64_t{1} << 31;
   args.y = address(int64_t{1} << 50);
   args.y_token_stride = (int64_t{1} << 33) + 1;
-  EXPECT_TRUE(launch(facts, args).ok());
+  LaunchBlock block;
+  ASSERT_TRUE(make_launch_block(facts, args, block).ok());
+  EXPECT_EQ(block.params.x_stride.token, args.x_token_stride);
+  EXPECT_EQ(block.params.y_stride.token, args.y_token_stride);
   args = args_for(facts, int64_t{1} << 21);  // rows * hidden = 2^33
   EXPECT_TRUE(launch(facts, args).ok());
 }
