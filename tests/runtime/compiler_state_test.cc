@@ -3,6 +3,7 @@
 // same before, during and after every call of either compiler, and its signals reach it.
 #include <fenv.h>
 #include <gtest/gtest.h>
+#include <langinfo.h>
 #include <locale.h>
 #include <pthread.h>
 #include <signal.h>
@@ -54,9 +55,27 @@ TEST_P(EachCompiler, LeavesTheStateOfItsHostAsItWas) {
 }
 
 TEST_P(EachCompiler, TheSameImageUnderAnotherLocaleAndRounding) {
+  setlocale(LC_ALL, "C.UTF-8");
+  fesetround(FE_UPWARD);
   const auto image = make()->compile(fake_request());
+  fesetround(FE_TONEAREST);
+  setlocale(LC_ALL, "C");
   ASSERT_TRUE(image.ok()) << image.message();
   EXPECT_EQ(told(image->image, "decimal"), ".");
+  EXPECT_EQ(told(image->image, "codeset"), nl_langinfo(CODESET)) << "that of the C locale";
+  EXPECT_EQ(told(image->image, "rounding"), std::to_string(FE_TONEAREST));
+}
+
+// The host's handlers run on the host's own threads; its crash handler may run on any.
+TEST_P(EachCompiler, TheThreadOfACompileTakesNoSignalButAFault) {
+  const auto image = make()->compile(fake_request());
+  ASSERT_TRUE(image.ok()) << image.message();
+  const uint64_t blocked = std::stoull(told(image->image, "blocked"), nullptr, 16);
+  const auto blocks = [&](int number) { return (blocked >> (number - 1) & 1) != 0; };
+  for (const int number : {SIGTERM, SIGINT, SIGUSR1, SIGCHLD, SIGALRM}) {
+    EXPECT_TRUE(blocks(number)) << number;
+  }
+  for (const int number : {SIGSEGV, SIGBUS, SIGABRT}) EXPECT_FALSE(blocks(number)) << number;
 }
 
 std::atomic<int> g_seen{0};

@@ -4,6 +4,8 @@
 // one command a line, so that tests can make a compile crash, hang or meddle at once.
 // RMSJIT_FAKE_NVRTC_MEDDLES makes each compile meddle.
 #include <dirent.h>
+#include <fenv.h>
+#include <langinfo.h>
 #include <locale.h>
 #include <nvrtc.h>
 #include <signal.h>
@@ -99,6 +101,12 @@ std::string about_this_process() {
   char folder[4096];
   out << "//cwd=" << (getcwd(folder, sizeof folder) ? folder : "?") << "\n";
   out << "//decimal=" << localeconv()->decimal_point << "\n";
+  out << "//codeset=" << nl_langinfo(CODESET) << "\n";
+  out << "//rounding=" << fegetround() << "\n";
+  std::ifstream thread("/proc/thread-self/status");
+  for (std::string line; std::getline(thread, line);) {
+    if (line.rfind("SigBlk:\t", 0) == 0) out << "//blocked=" << line.substr(8) << "\n";
+  }
   return out.str();
 }
 
