@@ -137,11 +137,13 @@ def test_specs_are_read_and_refused_with_the_librarys_sentence():
         _native.Form("hidden=0")
 
 
-def test_keys_of_a_model_from_path_text_and_dict():
+def test_keys_of_a_model_from_path_folder_text_and_dict(tmp_path):
     path = ROOT / "tools/models/configs/llama-3.1-8b.json"
     keys = rmsjit.keys_for_model(path, like="flashinfer")
     assert "hidden=4096" in keys["keys"][0]["spec_text"]
     assert rmsjit.keys_for_model(path.read_text(), like="flashinfer") == keys
+    (tmp_path / "config.json").write_text(path.read_text())
+    assert rmsjit.keys_for_model(tmp_path, like="flashinfer") == keys
     assert rmsjit.keys_for_model(json.loads(path.read_text()), like="flashinfer") == keys
     with pytest.raises(errors.NotFound, match="no_engine"):
         rmsjit.keys_for_model(path, like="no_engine")

@@ -144,8 +144,8 @@ def keys_for_model(config_or_path: Path | Mapping, *, like: Like = "rmsjit",
                    tensor_parallel: int = 1) -> dict:
     """Every spec that serving a model needs, as ``rmsnorm-aot keys --json`` prints it.
 
-    ``config_or_path``: a Hugging Face config.json as a path, its text, a dict, or a config object
-    with ``to_json_string``. Raises InvalidArgument, NotFound (family or profile).
+    ``config_or_path``: a Hugging Face config.json as a path or its folder, its text, a dict, or a
+    config object with ``to_json_string``. Raises InvalidArgument, NotFound (family or profile).
 
     >>> keys = rmsjit.keys_for_model("config.json", like="vllm_cuda")
     >>> rmsjit.prepare(keys)
@@ -158,7 +158,9 @@ def keys_for_model(config_or_path: Path | Mapping, *, like: Like = "rmsjit",
     elif isinstance(config, str) and config.lstrip().startswith("{"):
         text = config
     else:
-        with open(os.fspath(config), encoding="utf-8") as file:
+        if os.path.isdir(path := os.fspath(config)):
+            path = os.path.join(path, "config.json")
+        with open(path, encoding="utf-8") as file:
             text = file.read()
     return json.loads(_native.keys_for_model(text, like, tensor_parallel))
 
