@@ -59,6 +59,11 @@ inline constexpr const char* kShapes[] = {
     "hidden=127,layout=heads,x=f32,residual=add,y_placement=in_place",
 };
 
+inline Status launch(const LaunchFacts& facts, const rmsjit_args& args) {
+  LaunchBlock block;
+  return make_launch_block(facts, args, block);
+}
+
 }  // namespace rmsjit
 
 #endif  // RMSJIT_TESTS_RUNTIME_LAUNCH_SHAPES_H_

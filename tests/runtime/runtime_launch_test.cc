@@ -1,34 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// launch on the stub driver: what reaches the driver, captures, seals and failures.
+// launch on the stub driver: what reaches the driver, captures and seals.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstring>
-#include <thread>
 
-#include "tests/runtime/runtime_fixture.h"
+#include "tests/runtime/launch_fixture.h"
 
 namespace rmsjit {
 namespace {
 
 using namespace stub;
-
-class LaunchTest : public RuntimeTest {
- protected:
-  CUstream stream_on(const LoadedKernel& kernel) {
-    return stub_.make_stream(kernel.where().context);
-  }
-  Status launch(const std::string& spec, const rmsjit_args& args, CUstream stream, int device = 0) {
-    return runtime_->launch(to_c(spec_of(spec)), device, args, stream);
-  }
-  const Launch& last() { return stub_.driver->last; }
-};
-
-void expect(const Status& status, StatusCode code, const std::string& part) {
-  EXPECT_EQ(status.code(), code) << status.message();
-  EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
-}
 
 TEST_F(LaunchTest, ALaunchIsOneDriverCallWithWhatTheCallerGave) {
   make_runtime();
@@ -190,58 +171,6 @@ TEST_F(LaunchTest, AnInvalidSpecIsExplainedEvenWithoutRows) {
   expect(runtime_->launch(spec, 0, args_of(64, 1), nullptr), StatusCode::kInvalidArgument, "root");
 }
 
-TEST_F(LaunchTest, AStreamOfAnotherDeviceOrContextIsNamedAfterTheFailure) {
-  make_runtime();
-  const LoadedKernel& kernel = prepared("hidden=64", 0);
-  push(kernel.where().context);
-  const rmsjit_args args = args_of(64, 1);
-  expect(kernel.launch(args, stub_.make_stream(stub_.make_context(1))), StatusCode::kWrongDevice,
-         "the stream belongs to device 1 and the kernel to device 0");
-  expect(kernel.launch(args, stub_.make_stream(stub_.make_context(0))), StatusCode::kWrongContext,
-         "another context of device 0");
-  EXPECT_EQ(current(), kernel.where().context);
-  stub_.driver->fail[kcuLaunchKernelEx] = CUDA_ERROR_OUT_OF_MEMORY;
-  expect(kernel.launch(args, stream_on(kernel)), StatusCode::kDriver,
-         "cuLaunchKernelEx failed: CUDA_ERROR_OUT_OF_MEMORY (2)");
-}
-
-TEST_F(LaunchTest, AThreadWithoutAContextBorrowsTheKernels) {
-  make_runtime();
-  const LoadedKernel& kernel = prepared("hidden=64");
-  const CUstream stream = stream_on(kernel);
-  std::thread([&] {
-    EXPECT_TRUE(kernel.launch(args_of(64, 1), stream).ok());
-    EXPECT_EQ(current(), nullptr);
-  }).join();
-}
-
-TEST_F(LaunchTest, ALookUpServesTheContextThatIsCurrent) {
-  make_runtime();
-  prepared("hidden=64");
-  const CUcontext own = stub_.make_context(0);
-  push(own);
-  const CUstream stream = stub_.make_stream(own);
-  expect(launch("hidden=64", args_of(64, 1), stream), StatusCode::kWrongContext, "another context");
-  prepared("hidden=64");
-  EXPECT_TRUE(launch("hidden=64", args_of(64, 1), stream).ok());
-}
-
-TEST_F(LaunchTest, DevicesAreServedAlternately) {
-  make_runtime();
-  const LoadedKernel* kernels[] = {&prepared("hidden=64", 0), &prepared("hidden=64", 1)};
-  for (int i = 0; i < 6; ++i) {
-    const LoadedKernel& kernel = *kernels[i % 2];
-    push(kernel.where().context);
-    const CUstream stream = stream_on(kernel);
-    stub_.driver->clear_counts();
-    EXPECT_TRUE(launch("hidden=64", args_of(64, 1), stream, i % 2).ok());
-    EXPECT_EQ(stub_.driver->total, 1) << "found at once, on each";
-    EXPECT_EQ(last().config.hStream, stream);
-    CUcontext popped;
-    cu().cuCtxPopCurrent(&popped);
-  }
-}
-
 TEST_F(LaunchTest, AForgottenKeyIsPreparedAgain) {
   make_runtime();
   prepared("hidden=64");
@@ -249,20 +178,6 @@ TEST_F(LaunchTest, AForgottenKeyIsPreparedAgain) {
   push(stub_.make_context(0));
   EXPECT_TRUE(launch("hidden=64", args_of(64, 1), stub_.make_stream(current())).ok());
   EXPECT_EQ(stub_.driver->modules, 2);
-}
-
-TEST_F(LaunchTest, AForkedChildClosesWithoutTouchingTheDriver) {
-  make_runtime();
-  prepared("hidden=64");
-  const pid_t child = fork();
-  if (child == 0) {
-    stub_.driver->clear_counts();
-    runtime_.reset();
-    _exit(stub_.driver->total == 0 ? 0 : 1);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
 }
 
 }  // namespace
