@@ -3,17 +3,16 @@
 // ranges meet (slices of one buffer) pay for divisions.
 #include "runtime/launch_args.h"
 
+#include <algorithm>
 #include <cfloat>
 
 #include "runtime/launch_errors.h"
-#include "runtime/launch_plan.h"
 #include "runtime/launch_tensors.h"
 #include "runtime/usual_launch.h"
 
 namespace rmsjit {
 namespace {
 
-constexpr int64_t kMostBlocks = 0x7fffffff;  // gridDim.x
 constexpr uintptr_t kPackBytes = 16;
 
 inline bool is_packed(const Spans& spans) {
@@ -32,49 +31,64 @@ inline bool count_rows(const LaunchFacts& facts, const rmsjit_args& args, Extent
          !__builtin_mul_overflow(extent.tokens, extent.heads, &rows);
 }
 
+// For the message: how many rows of this many heads a grid has room for.
+int64_t most_rows(const LaunchFacts& facts, int64_t heads) {
+  const int64_t most_x = LaunchGrid::kMostX / facts.tuning.cluster;
+  return most_x * (facts.has_heads ? heads : facts.tuning.max_rows_per_block);
+}
+
 Status bad_counts(const LaunchFacts& facts, const Extent& extent) {
   if (extent.tokens < 0) return errors::count_negative("tokens", extent.tokens);
   if (extent.heads < 0) return errors::count_negative("heads", extent.heads);
-  return errors::rows_too_many(
-      extent.tokens, extent.heads,
-      kMostBlocks / facts.tuning.cluster * facts.tuning.max_rows_per_block);
+  return errors::rows_too_many(extent.tokens, extent.heads, most_rows(facts, extent.heads));
 }
 
-// A 64-bit division costs several times one of 32 bits, and one of 32 several times the rest.
-inline int64_t divide_up(int64_t rows, int per_block) {
-  if (per_block == 1) return rows;
-  if (rows <= UsualLaunch::kMostRows) [[likely]] {
-    return (static_cast<uint32_t>(rows) + static_cast<uint32_t>(per_block) - 1) /
-           static_cast<uint32_t>(per_block);
+// For more tokens than gridDim.y has room for: nothing tells tokens and heads apart but the names.
+[[gnu::cold, gnu::noinline]] Extent exchange_tokens_and_heads(const Extent& extent,
+                                                              RmsNormParams& params) {
+  for (TensorStrides* stride :
+       {&params.x_stride, &params.residual_stride, &params.residual_out_stride, &params.y_stride}) {
+    *stride = {stride->head, stride->token};
   }
-  return rows / per_block + (rows % per_block != 0);
+  return {extent.heads, extent.tokens};
 }
 
 // Everything of the block but pointers, strides and eps; false: more blocks than a grid has.
-inline bool fill_grid(const LaunchFacts& facts, const Extent& extent, int64_t rows,
-                      LaunchBlock& block) {
+inline bool fill_grid(const LaunchFacts& facts, Extent extent, int64_t rows, LaunchBlock& block) {
   const int per_block = rows_per_block(facts.tuning, rows, facts.multiprocessors);
-  const int64_t blocks = divide_up(rows, per_block) * facts.tuning.cluster;
-  block.params.rows = rows;
-  block.params.heads = static_cast<unsigned>(extent.heads);
-  if (facts.has_heads) block.params.heads_reciprocal = UINT64_MAX / block.params.heads;
-  block.grid_x = static_cast<uint32_t>(blocks);
-  block.block_x = static_cast<uint32_t>(facts.tuning.threads_per_row);
-  block.block_y = static_cast<uint32_t>(per_block);
-  return blocks <= kMostBlocks;
+  const auto grid = [&] {
+    return launch_grid(facts.tuning, facts.has_heads, extent.tokens, extent.heads, per_block);
+  };
+  block.grid = grid();
+  if (facts.has_heads && !block.grid.fits) [[unlikely]] {
+    extent = exchange_tokens_and_heads(extent, block.params);
+    block.grid = grid();
+  }
+  block.params.tokens = extent.tokens;
+  block.params.heads_shift = block.grid.heads_shift;
+  return block.grid.fits;
+}
+
+// packed: every pointer and used stride is a multiple of 16 bytes.
+inline KernelEntry choose_entry(const LaunchFacts& facts, int64_t rows, bool packed) {
+  if (!packed) return KernelEntry::kAny;
+  return rows <= facts.few_rows ? KernelEntry::kFewRows : KernelEntry::kPacked;
 }
 
 [[gnu::cold, gnu::noinline]] Status read_carefully(const LaunchFacts& facts, const Extent& extent,
                                                    const rmsjit_args& args, int64_t rows,
                                                    LaunchBlock& block) {
-  if (extent.heads > UINT32_MAX) return errors::heads_too_many(extent.heads);
+  const int64_t most_heads = LaunchGrid::kMostX / facts.tuning.cluster;
+  if (extent.heads > most_heads) return errors::heads_too_many(extent.heads, most_heads);
   Spans spans;
   Status error;
   if (!read_tensors(facts, extent, args, spans, block.params, error)) return error;
-  block.packed = is_packed(spans);
+  block.entry = choose_entry(facts, rows, is_packed(spans));
   if (fill_grid(facts, extent, rows, block)) return {};
-  return errors::rows_too_many(extent.tokens, extent.heads,
-                               kMostBlocks / facts.tuning.cluster * int64_t{block.block_y});
+  if (facts.has_heads && std::min(extent.tokens, extent.heads) > LaunchGrid::kMostY) {
+    return errors::heads_too_many(extent.heads, LaunchGrid::kMostY);
+  }
+  return errors::rows_too_many(extent.tokens, extent.heads, most_rows(facts, extent.heads));
 }
 
 }  // namespace
@@ -92,13 +106,14 @@ LaunchFacts::LaunchFacts(const NormSpec& spec, const Tuning& tuning_, int multip
       residual_in_place(spec.residual_placement == ResidualPlacement::kInPlace),
       pdl(spec.pdl == Pdl::kOn),
       multiprocessors(multiprocessors_),
+      few_rows(few_rows_limit(tuning_, multiprocessors_)),
       dynamic_shared_bytes(static_cast<uint32_t>(rmsjit::dynamic_shared_bytes(spec, tuning_))),
       tuning(tuning_) {}
 
 Status make_launch_block(const LaunchFacts& facts, const rmsjit_args& args, LaunchBlock& block) {
   Extent extent;
   int64_t rows = 0;
-  block.grid_x = 0;
+  block.grid.x = 0;
   if (!count_rows(facts, args, extent, rows)) [[unlikely]]
     return bad_counts(facts, extent);
   if (rows == 0) return {};
@@ -109,7 +124,7 @@ Status make_launch_block(const LaunchFacts& facts, const rmsjit_args& args, Laun
   if (UsualLaunch usual(facts, extent); rows <= UsualLaunch::kMostRows &&
                                         usual.read(args, block.params) &&
                                         fill_grid(facts, extent, rows, block)) [[likely]] {
-    block.packed = usual.packed();
+    block.entry = choose_entry(facts, rows, usual.packed());
   } else {
     RMSJIT_RETURN_IF_ERROR(read_carefully(facts, extent, args, rows, block));
   }

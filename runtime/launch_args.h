@@ -10,6 +10,7 @@
 #include "rmsjit/rmsjit_c.h"
 #include "rmsjit/spec.h"
 #include "rmsjit/status.h"
+#include "runtime/launch_grid.h"
 #include "templates/render_spec.h"
 #include "templates/rmsnorm_params.h"
 
@@ -32,16 +33,15 @@ struct LaunchFacts {
   bool residual_in_place = false;
   bool pdl = false;
   int multiprocessors = 0;
+  int64_t few_rows = 0;  // launches of at most so many take the entry for them
   uint32_t dynamic_shared_bytes = 0;
   Tuning tuning;
 };
 
 struct LaunchBlock {
   RmsNormParams params;
-  uint32_t grid_x = 0;  // 0: there are no rows, nothing to launch
-  uint32_t block_x = 0;
-  uint32_t block_y = 0;
-  bool packed = false;  // every pointer and used stride is a multiple of 16 bytes
+  LaunchGrid grid;  // grid.x is 0 where there are no rows: nothing to launch
+  KernelEntry entry = KernelEntry::kAny;
 };
 
 // Fills `block`. No rows is success whatever the pointers are. Requires: args is of this version

@@ -17,8 +17,8 @@ Status count_negative(const char* field, int64_t value) {
   return bad(fmt::format("{}={} is negative: 0 or more", field, value));
 }
 
-Status heads_too_many(int64_t heads) {
-  return bad(fmt::format("heads={} is too many: at most 4294967295", heads));
+Status heads_too_many(int64_t heads, int64_t limit) {
+  return bad(fmt::format("heads={} is too many: at most {}", heads, limit));
 }
 
 Status rows_too_many(int64_t tokens, int64_t heads, int64_t limit) {

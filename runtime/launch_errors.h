@@ -12,7 +12,7 @@
 namespace rmsjit::errors {
 
 Status count_negative(const char* field, int64_t value);
-Status heads_too_many(int64_t heads);
+Status heads_too_many(int64_t heads, int64_t limit);
 Status rows_too_many(int64_t tokens, int64_t heads, int64_t limit);
 Status eps_not_allowed(float eps);
 Status reserved_not_zero(int32_t value);

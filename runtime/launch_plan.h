@@ -4,8 +4,6 @@
 #ifndef RMSJIT_LAUNCH_PLAN_H_
 #define RMSJIT_LAUNCH_PLAN_H_
 
-#include <cstdint>
-
 #include "rmsjit/spec.h"
 #include "rmsjit/target.h"
 #include "templates/render_spec.h"
@@ -26,10 +24,6 @@ struct BlockShape {
 // The rest of the plan: what is kept in registers and how many loads are in flight, from the
 // registers that such a block leaves a thread. launch_plan and `tune` use it.
 Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockShape& shape);
-
-// blockDim.y for a launch: full blocks when there are rows for every multiprocessor, else fewer
-// rows a block, down to four warps, so that a small batch spreads over the GPU. Never changes bits.
-int rows_per_block(const Tuning& tuning, int64_t rows, int multiprocessors);
 
 }  // namespace rmsjit
 

@@ -23,7 +23,8 @@ LoadedKernel::LoadedKernel(const Driver& driver, const DeviceContext& where, con
                     static_cast<int32_t>(facts_.dynamic_shared_bytes)) {
   overlap_.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
   overlap_.value.programmaticStreamSerializationAllowed = 1;
-  config_.gridDimY = config_.gridDimZ = config_.blockDimZ = 1;
+  config_.blockDimX = static_cast<unsigned>(id.tuning.threads_per_row);
+  config_.gridDimZ = config_.blockDimZ = 1;
   config_.sharedMemBytes = facts_.dynamic_shared_bytes;
   config_.attrs = facts_.pdl ? &overlap_ : nullptr;
   config_.numAttrs = facts_.pdl ? 1 : 0;
@@ -32,7 +33,7 @@ LoadedKernel::LoadedKernel(const Driver& driver, const DeviceContext& where, con
 Status LoadedKernel::launch(const rmsjit_args& args, CUstream stream) const {
   LaunchBlock block;
   RMSJIT_RETURN_IF_ERROR(make_launch_block(facts_, args, block));
-  if (block.grid_x == 0) return {};
+  if (block.grid.x == 0) return {};
   const CUresult result = submit(block, stream);
   if (result == CUDA_SUCCESS) [[likely]]
     return {};
@@ -41,12 +42,12 @@ Status LoadedKernel::launch(const rmsjit_args& args, CUstream stream) const {
 
 CUresult LoadedKernel::submit(LaunchBlock& block, CUstream stream) const {
   CUlaunchConfig config = config_;
-  config.gridDimX = block.grid_x;
-  config.blockDimX = block.block_x;
-  config.blockDimY = block.block_y;
+  config.gridDimX = block.grid.x;
+  config.gridDimY = block.grid.y;
+  config.blockDimY = block.grid.rows;
   config.hStream = stream;
   void* params[] = {&block.params};
-  return launch_kernel_(&config, block.packed ? module_.packed : module_.any, params, nullptr);
+  return launch_kernel_(&config, module_.function(block.entry), params, nullptr);
 }
 
 // Off the good path: only here is the driver asked why.

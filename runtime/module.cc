@@ -13,39 +13,38 @@ Status make_resident(const Driver& driver, CUfunction function) {
                       "cuFuncGetAttribute");
 }
 
-struct Entry {
-  const char* name;
-  CUfunction* function;
-  int dynamic_shared_bytes;
-};
-
-Status load_entry(const Driver& driver, CUmodule module, const Entry& entry) {
+Result<CUfunction> load_entry(const Driver& driver, CUmodule module, KernelEntry entry,
+                              int dynamic_shared_bytes) {
   const DriverFunctions& cu = driver.functions();
-  RMSJIT_RETURN_IF_ERROR(driver.check(cu.cuModuleGetFunction(entry.function, module, entry.name),
+  CUfunction function = nullptr;
+  RMSJIT_RETURN_IF_ERROR(driver.check(cu.cuModuleGetFunction(&function, module, entry_name(entry)),
                                       "cuModuleGetFunction"));
-  if (entry.dynamic_shared_bytes != 0) {
+  if (dynamic_shared_bytes != 0) {
     RMSJIT_RETURN_IF_ERROR(driver.check(
-        cu.cuFuncSetAttribute(*entry.function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-                              entry.dynamic_shared_bytes),
+        cu.cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                              dynamic_shared_bytes),
         "cuFuncSetAttribute"));
   }
-  return make_resident(driver, *entry.function);
+  RMSJIT_RETURN_IF_ERROR(make_resident(driver, function));
+  return function;
 }
 
 }  // namespace
 
-Result<Module> Module::load(const Driver& driver, const std::string& image,
+Result<Module> Module::load(const Driver& driver, const std::string& image, const Tuning& tuning,
                             int dynamic_shared_bytes) {
   Module module;
   // std::string ends in a NUL, which PTX needs.
   RMSJIT_RETURN_IF_ERROR(driver.check(
       driver.functions().cuModuleLoadData(&module.handle, image.c_str()), "cuModuleLoadData"));
-  for (const Entry& entry : {Entry{"rmsnorm_packed", &module.packed, dynamic_shared_bytes},
-                             Entry{"rmsnorm_any", &module.any, dynamic_shared_bytes}}) {
-    Status loaded = load_entry(driver, module.handle, entry);
-    if (loaded.ok()) continue;
-    module.unload(driver);
-    return loaded;
+  for (const KernelEntry entry : {KernelEntry::kPacked, KernelEntry::kAny, KernelEntry::kFewRows}) {
+    if (entry == KernelEntry::kFewRows && !tuning.few_rows) continue;
+    Result<CUfunction> loaded = load_entry(driver, module.handle, entry, dynamic_shared_bytes);
+    if (!loaded.ok()) {
+      module.unload(driver);
+      return loaded.status();
+    }
+    module.functions[static_cast<int>(entry)] = *loaded;
   }
   return module;
 }

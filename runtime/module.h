@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Module: an image loaded into one context, and its two entries. Unloading is explicit, because the
+// Module: an image loaded into one context, and its entries. Unloading is explicit, because the
 // context may be gone by the time an owner is destroyed.
 #ifndef RMSJIT_MODULE_H_
 #define RMSJIT_MODULE_H_
@@ -8,18 +8,20 @@
 
 #include "rmsjit/status.h"
 #include "runtime/driver.h"
+#include "templates/render_spec.h"
 
 namespace rmsjit {
 
 struct Module {
   CUmodule handle = nullptr;
-  CUfunction packed = nullptr;  // rmsnorm_packed: 16-byte accesses
-  CUfunction any = nullptr;     // rmsnorm_any: element alignment
+  CUfunction functions[kKernelEntries] = {};  // by KernelEntry; null: the image does not have it
 
-  // Loads into the current context, allows both entries that much dynamic shared memory and makes
-  // them resident, so that the first launch loads nothing.
+  CUfunction function(KernelEntry entry) const { return functions[static_cast<int>(entry)]; }
+
+  // Loads into the current context, allows the plan's entries the dynamic shared memory that it
+  // needs and makes them resident, so that the first launch loads nothing.
   // Errors: kUnsupported (the driver does not take this image); kDriver.
-  static Result<Module> load(const Driver& driver, const std::string& image,
+  static Result<Module> load(const Driver& driver, const std::string& image, const Tuning& tuning,
                              int dynamic_shared_bytes);
   // Requires the context of load() to be current. Failures are ignored: there is nobody to tell.
   void unload(const Driver& driver);

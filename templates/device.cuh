@@ -26,6 +26,7 @@ struct alignas(4 * N) Words {
 RMSJIT_DEVICE u32 thread_x() { return threadIdx.x; }
 RMSJIT_DEVICE u32 thread_y() { return threadIdx.y; }
 RMSJIT_DEVICE u32 block_x() { return blockIdx.x; }
+RMSJIT_DEVICE u32 block_y() { return blockIdx.y; }
 RMSJIT_DEVICE u32 rows_per_block() { return blockDim.y; }
 
 // How far an address is past a multiple of 16.
@@ -94,7 +95,6 @@ RMSJIT_DEVICE u32 funnel_shift_right(u32 low, u32 high, u32 bits) {
 }
 
 // --- arithmetic that has to be one instruction ---
-RMSJIT_DEVICE u64 multiply_high(u64 a, u64 b) { return __umul64hi(a, b); }
 RMSJIT_DEVICE float fused_multiply_add(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 RMSJIT_DEVICE float rsqrt_fast(float v) {
   float r;

@@ -36,6 +36,18 @@ int shared_bytes(const NormSpec& spec, const Tuning& tuning) {
 
 }  // namespace
 
+const char* entry_name(KernelEntry entry) {
+  switch (entry) {
+    case KernelEntry::kPacked:
+      return "rmsnorm_packed";
+    case KernelEntry::kAny:
+      return "rmsnorm_any";
+    case KernelEntry::kFewRows:
+      return "rmsnorm_few_rows";
+  }
+  return "";
+}
+
 bool realigns(const NormSpec& spec, int threads_per_row) {
   return spec.hidden % 8 != 0 && threads_per_row >= 32;
 }
@@ -51,12 +63,23 @@ int dynamic_shared_bytes(const NormSpec& spec, const Tuning& tuning) {
   return bytes > 48 * 1024 ? bytes : 0;
 }
 
+Tuning few_rows_tuning(const NormSpec& spec, const Tuning& tuning) {
+  Tuning few = tuning;
+  const int leaves = static_cast<int>((spec.hidden + 7) / 8);
+  const int row_threads = tuning.threads_per_row * tuning.cluster;
+  few.register_slots = few.load_chunk = (leaves + row_threads - 1) / row_threads;
+  few.shared_slots = 0;
+  few.weight_early = true;
+  few.few_rows = false;
+  return few;
+}
+
 std::string tuning_text(const Tuning& tuning) {
   return fmt::format(
-      "threads={},rows={},cluster={},registers={},shared={},weight={},trigger={},chunk={}",
+      "threads={},rows={},cluster={},registers={},shared={},weight={},trigger={},chunk={}{}",
       tuning.threads_per_row, tuning.max_rows_per_block, tuning.cluster, tuning.register_slots,
       tuning.shared_slots, tuning.weight_early ? "early" : "late", trigger_name(tuning.trigger),
-      tuning.load_chunk);
+      tuning.load_chunk, tuning.few_rows ? ",few_rows" : "");
 }
 
 std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target& target) {
@@ -84,14 +107,17 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
   const auto constant = [&](const char* name, const auto& value) {
     text += fmt::format("    {} = {},\n", name, value);
   };
+  const auto homes = [&](const Tuning& of) {
+    constant("kRegisterSlots", of.register_slots);
+    constant("kSharedSlots", of.shared_slots);
+    constant("kChunk", of.load_chunk);
+    constant("kSharedBytes", shared_bytes(spec, of));
+  };
   constant("kHidden", spec.hidden);
   constant("kThreads", tuning.threads_per_row);
   constant("kMaxRows", tuning.max_rows_per_block);
   constant("kCluster", tuning.cluster);
-  constant("kRegisterSlots", tuning.register_slots);
-  constant("kSharedSlots", tuning.shared_slots);
-  constant("kChunk", tuning.load_chunk);
-  constant("kSharedBytes", shared_bytes(spec, tuning));
+  homes(tuning);
   text += "  };\n  enum : bool {\n";
   const bool pdl = spec.pdl == Pdl::kOn;
   constant("kHeads", spec.layout == Layout::kHeads);
@@ -109,7 +135,16 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
   constant("kTriggerAtLoads", pdl && tuning.trigger == Trigger::kLoads);
   constant("kTriggerAtEnd", pdl && tuning.trigger == Trigger::kEnd);
   constant("kRealign", realign);
-  return text + "  };\n};\n}  // namespace rmsjit\n#endif\n";
+  text += "  };\n};\n";
+  if (tuning.few_rows) {
+    const Tuning few = few_rows_tuning(spec, tuning);
+    text += "#define RMSJIT_FEW_ROWS\nstruct FewRows : Spec {\n  enum : int {\n";
+    homes(few);
+    text += "  };\n  enum : bool {\n";
+    constant("kWeightEarly", few.weight_early);
+    text += "  };\n};\n";
+  }
+  return text + "}  // namespace rmsjit\n#endif\n";
 }
 
 }  // namespace rmsjit

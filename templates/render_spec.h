@@ -4,6 +4,7 @@
 #ifndef RMSJIT_RENDER_SPEC_H_
 #define RMSJIT_RENDER_SPEC_H_
 
+#include <cstdint>
 #include <string>
 
 #include "rmsjit/spec.h"
@@ -36,11 +37,20 @@ struct Tuning {
   Trigger trigger = Trigger::kLoads;
   // Leaves whose loads are in flight together before the first of them is used.
   int load_chunk = 4;
+  // A third entry, of the same blocks, with every slot in registers, all loads in flight together
+  // and the weight early: for launches of so few rows that a block has its multiprocessor to
+  // itself, where registers cost nothing. Only with shared_slots > 0.
+  bool few_rows = false;
 
   // Rows that fill whole warps.
   int min_rows_per_block() const { return threads_per_row < 32 ? 32 / threads_per_row : 1; }
   friend bool operator==(const Tuning&, const Tuning&) = default;
 };
+
+// The entries of rmsnorm.cu; the last only where the plan has few_rows.
+enum class KernelEntry : uint8_t { kPacked, kAny, kFewRows };
+inline constexpr int kKernelEntries = 3;
+const char* entry_name(KernelEntry entry);
 
 // Whether the unpacked entry realigns leaves (templates/realign.cuh): for rows of at least a warp
 // whose size is no multiple of a leaf. Contiguous, they are unaligned all but always. Elsewhere
@@ -54,8 +64,11 @@ int held_leaf_words(const NormSpec& spec);
 // itself.
 int dynamic_shared_bytes(const NormSpec& spec, const Tuning& tuning);
 
-// "threads=256,rows=1,cluster=1,registers=4,shared=0,weight=early,trigger=loads,chunk=4": for
-// tables, metadata and messages.
+// The plan that the third entry is compiled by. Requires tuning.few_rows.
+Tuning few_rows_tuning(const NormSpec& spec, const Tuning& tuning);
+
+// "threads=256,rows=1,cluster=1,registers=4,shared=0,weight=early,trigger=loads,chunk=4", and
+// ",few_rows" where the kernel has that entry: for tables, metadata and messages.
 std::string tuning_text(const Tuning& tuning);
 
 // Requires: spec is canonical for target, tuning is valid for spec. The same arguments always give

@@ -1,30 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two entries of every compiled kernel, with the same bits: rmsnorm_packed where every pointer
-// and used stride is a multiple of 16 bytes, rmsnorm_any for every other. spec.cuh is rendered for
-// each kernel; the file beside this one is a sample for editors and nvcc.
+// The entries of a compiled kernel, all with the same bits: rmsnorm_packed where every pointer and
+// used stride is a multiple of 16 bytes, rmsnorm_any for every other; rmsnorm_few_rows, if the plan
+// has it, in place of the first for small launches. spec.cuh is rendered for each kernel; the file
+// beside this one is a sample for editors and nvcc. What an `if constexpr` cannot choose, spec.cuh
+// defines: the blocks of a cluster (RMSJIT_CLUSTER_DIMS), and whether there is a third entry.
 #include "spec.cuh"
 
 // More than 48 KiB is dynamic shared memory, which the launch has to ask for.
-template <bool kPacked>
+template <class Spec, bool kPacked>
 RMSJIT_DEVICE void rmsnorm_entry(const rmsjit::RmsNormParams& params) {
-  using Scratch = rmsjit::Scratch<rmsjit::Spec>;
+  using Scratch = rmsjit::Scratch<Spec>;
   if constexpr (sizeof(Scratch) > 48 * 1024) {
     extern __shared__ Scratch dynamic_scratch[];
-    rmsjit::rmsnorm_rows<rmsjit::Spec, kPacked>(params, dynamic_scratch[0]);
+    rmsjit::rmsnorm_rows<Spec, kPacked>(params, dynamic_scratch[0]);
   } else {
     __shared__ Scratch scratch;
-    rmsjit::rmsnorm_rows<rmsjit::Spec, kPacked>(params, scratch);
+    rmsjit::rmsnorm_rows<Spec, kPacked>(params, scratch);
   }
 }
 
 extern "C" __global__ void RMSJIT_CLUSTER_DIMS
 __launch_bounds__(rmsjit::Spec::kThreads* rmsjit::Spec::kMaxRows)
     rmsnorm_packed(const __grid_constant__ rmsjit::RmsNormParams params) {
-  rmsnorm_entry<true>(params);
+  rmsnorm_entry<rmsjit::Spec, true>(params);
 }
 
 extern "C" __global__ void RMSJIT_CLUSTER_DIMS
 __launch_bounds__(rmsjit::Spec::kThreads* rmsjit::Spec::kMaxRows)
     rmsnorm_any(const __grid_constant__ rmsjit::RmsNormParams params) {
-  rmsnorm_entry<false>(params);
+  rmsnorm_entry<rmsjit::Spec, false>(params);
 }
+
+#ifdef RMSJIT_FEW_ROWS
+extern "C" __global__ void RMSJIT_CLUSTER_DIMS
+__launch_bounds__(rmsjit::Spec::kThreads* rmsjit::Spec::kMaxRows)
+    rmsnorm_few_rows(const __grid_constant__ rmsjit::RmsNormParams params) {
+  rmsnorm_entry<rmsjit::FewRows, true>(params);
+}
+#endif

@@ -58,6 +58,27 @@ struct Shape {
                 "the threads of a row are whole warps or divide one");
 };
 
+// The row of this thread; beyond p.tokens there is none. With heads the grid has two dimensions, so
+// that nothing is divided: a block has 2^heads_shift neighbouring heads (which divides heads and
+// the rows of a block) of as many tokens as it has rows for.
+struct Place {
+  i64 token;
+  i64 head;
+};
+template <class Spec>
+RMSJIT_DEVICE Place place_of_row(const RmsNormParams& p) {
+  const u32 block = block_x() / Spec::kCluster;
+  const u32 row = Spec::kMaxRows == 1 ? 0 : thread_y();
+  if constexpr (Spec::kHeads && Spec::kMaxRows > 1) {
+    const u32 token = block_y() * (rows_per_block() >> p.heads_shift) + (row >> p.heads_shift);
+    return {token, (block << p.heads_shift) + (row & ((1u << p.heads_shift) - 1))};
+  } else if constexpr (Spec::kHeads) {
+    return {block_y(), block};
+  } else {
+    return {static_cast<i64>(block) * (Spec::kMaxRows == 1 ? 1 : rows_per_block()) + row, 0};
+  }
+}
+
 // Where this thread is among those of its row: a cluster's blocks take turns, warp by warp.
 template <class Spec>
 RMSJIT_DEVICE int row_thread() {
@@ -231,20 +252,15 @@ struct RowWork {
   Leaf<W> early_weight[Spec::kWeightEarly ? S::kSlots : 1];
 
   // Done before the PDL wait: the addresses come from the arguments alone.
-  RMSJIT_DEVICE RowWork(const RmsNormParams& p, Scratch<Spec>& shared, i64 row) : scratch(shared) {
-    i64 token = row;
-    i64 head = 0;
-    if constexpr (Spec::kHeads) {
-      token = static_cast<i64>(multiply_high(static_cast<u64>(row), p.heads_reciprocal));
-      head = row - token * p.heads;
-      if (head >= p.heads) {  // the reciprocal is rounded down: one short at most
-        ++token;
-        head -= p.heads;
-      }
-    }
+  RMSJIT_DEVICE RowWork(const RmsNormParams& p, Scratch<Spec>& shared, const Place& at)
+      : scratch(shared) {
     const int first = row_thread<Spec>() * kLeafElements;
+    // Unsigned: of a row beyond the last nothing is loaded or stored, wherever it would be.
     const auto offset = [&](const TensorStrides& stride) {
-      return token * stride.token + (Spec::kHeads ? head * stride.head : 0) + first;
+      const u64 row =
+          static_cast<u64>(at.token) * static_cast<u64>(stride.token) +
+          (Spec::kHeads ? static_cast<u64>(at.head) * static_cast<u64>(stride.head) : 0);
+      return static_cast<i64>(row) + first;
     };
     x = static_cast<const typename X::Storage*>(p.x) + offset(p.x_stride);
     y = static_cast<typename Y::Storage*>(p.y) + offset(p.y_stride);
@@ -407,18 +423,17 @@ struct RowWork {
   }
 };
 
-// The kernel. Every thread of the block runs it to the end: rows beyond p.rows skip their loads and
-// stores, never a wait, a barrier or a shuffle.
+// The kernel. Every thread of the block runs it to the end: tokens beyond p.tokens skip their loads
+// and stores, never a wait, a barrier or a shuffle.
 template <class Spec, bool kPacked>
 RMSJIT_DEVICE void rmsnorm_rows(const RmsNormParams& p, Scratch<Spec>& scratch) {
   static_assert(sizeof(Scratch<Spec>) == Spec::kSharedBytes,
                 "host and device disagree on shared memory: see render_spec.cc");
-  i64 index = block_x() / Spec::kCluster;
-  if constexpr (Spec::kMaxRows > 1) index = index * rows_per_block() + thread_y();
-  const bool active = Spec::kMaxRows == 1 || index < p.rows;
+  const Place place = place_of_row<Spec>(p);
+  const bool active = Spec::kMaxRows == 1 || place.token < p.tokens;
 
   if constexpr (Spec::kCluster > 1) begin_cluster(scratch);
-  RowWork<Spec, kPacked> work(p, scratch, active ? index : 0);
+  RowWork<Spec, kPacked> work(p, scratch, place);
   if constexpr (Spec::kWeightEarly && Spec::kConstantWeight) {
     if (active) work.load_early_weights();
   }

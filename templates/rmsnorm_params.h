@@ -7,9 +7,10 @@
 
 namespace rmsjit {
 
-enum : int { kParamsAbi = 2 };
+enum : int { kParamsAbi = 3 };
 
-// Strides in elements. Row r is token r / heads, head r % heads; heads is 1 for Layout::kRows.
+// Strides in elements; zero for an extent of one. Tokens and heads mean the same
+// to the kernel: a launch of too many tokens for its grid calls them heads, and the heads tokens.
 struct TensorStrides {
   long long token;
   long long head;
@@ -25,10 +26,9 @@ struct RmsNormParams {
   TensorStrides residual_stride;
   TensorStrides residual_out_stride;
   TensorStrides y_stride;
-  long long rows;  // tokens * heads, > 0
-  unsigned long long heads_reciprocal;  // (2^64 - 1) / heads, rounded down
-  unsigned heads;
-  float eps;  // finite, >= 0
+  long long tokens;      // > 0
+  unsigned heads_shift;  // a block has 2^heads_shift heads of each of its tokens
+  float eps;             // finite, >= 0
 };
 
 }  // namespace rmsjit

@@ -29,6 +29,7 @@ struct alignas(4 * N) Words {
 RMSJIT_DEVICE u32 thread_x() { return emulate::position().thread_x; }
 RMSJIT_DEVICE u32 thread_y() { return emulate::position().thread_y; }
 RMSJIT_DEVICE u32 block_x() { return emulate::position().block_x; }
+RMSJIT_DEVICE u32 block_y() { return emulate::position().block_y; }
 RMSJIT_DEVICE u32 rows_per_block() { return emulate::position().rows_per_block; }
 
 RMSJIT_DEVICE u32 bytes_past_16(const void* p) {
@@ -103,9 +104,6 @@ RMSJIT_DEVICE u32 funnel_shift_right(u32 low, u32 high, u32 bits) {
 }
 
 // --- arithmetic that has to be one instruction ---
-RMSJIT_DEVICE u64 multiply_high(u64 a, u64 b) {
-  return static_cast<u64>((static_cast<unsigned __int128>(a) * b) >> 64);
-}
 RMSJIT_DEVICE float fused_multiply_add(float a, float b, float c) {
   return __builtin_fmaf(a, b, c);
 }

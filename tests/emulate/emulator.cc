@@ -35,7 +35,7 @@ Machine& machine() {
 
 void Machine::fault(std::string what) {
   if (fault_.empty()) {
-    fault_ = fmt::format("block {} thread ({}, {}): {}", position_.block_x, position_.thread_x,
+    fault_ = fmt::format("block {} thread ({}, {}): {}", block_in_grid(), position_.thread_x,
                          position_.thread_y, what);
   }
   for (;;) fibers_.yield();
@@ -201,7 +201,7 @@ void Machine::check_idle() {
     where += fmt::format("{}thread {} {}{}", where.empty() ? "" : "; ", i, what,
                          thread.state == State::kDone ? "" : text(thread.site));
   }
-  fault_ = fmt::format("block {}: no thread can run: {}", position_.block_x, where);
+  fault_ = fmt::format("block {}: no thread can run: {}", first_block_, where);
 }
 
 void Machine::run_cluster() {
@@ -217,8 +217,10 @@ void Machine::run_cluster() {
     current_ = pick();
     if (current_ < 0) break;
     const auto thread = static_cast<unsigned>(thread_in_block());
-    position_ = {thread % launch_->threads_per_row, thread / launch_->threads_per_row,
-                 first_block_ + static_cast<unsigned>(current_ / block_threads_),
+    const unsigned block = block_in_grid();
+    const unsigned x = launch_->grid_x == 0 ? block : block % launch_->grid_x;
+    const unsigned y = launch_->grid_x == 0 ? 0 : block / launch_->grid_x;
+    position_ = {thread % launch_->threads_per_row, thread / launch_->threads_per_row, x, y,
                  launch_->rows_per_block};
     fibers_.resume(current_);
   }

@@ -33,7 +33,8 @@ struct Launch {
   size_t scratch_align = 4;
   unsigned threads_per_row = 32;
   unsigned rows_per_block = 1;
-  unsigned cluster = 1;  // blocks that run together; divides first_block and blocks
+  unsigned cluster = 1;  // blocks that run together; divides grid_x, first_block and blocks
+  unsigned grid_x = 0;   // block b is at (b % grid_x, b / grid_x); 0: all are in x
   unsigned first_block = 0;
   unsigned blocks = 1;
   bool pdl = false;  // true: every thread has to wait; false: none may

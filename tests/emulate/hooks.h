@@ -10,6 +10,7 @@ struct Position {
   unsigned thread_x;
   unsigned thread_y;
   unsigned block_x;
+  unsigned block_y;
   unsigned rows_per_block;
 };
 Position position();

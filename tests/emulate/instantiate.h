@@ -20,12 +20,18 @@ void run_body(const void* params, void* scratch) {
 
 template <class Spec>
 constexpr Kernel make_kernel(int index, const char* spec_text) {
+  constexpr size_t kBytes = sizeof(Scratch<Spec>);
+  constexpr size_t kAlign = alignof(Scratch<Spec>);
   return {index,
           spec_text,
-          &run_body<Spec, true>,
-          &run_body<Spec, false>,
-          sizeof(Scratch<Spec>),
-          alignof(Scratch<Spec>)};
+          {{&run_body<Spec, true>, kBytes, kAlign}, {&run_body<Spec, false>, kBytes, kAlign}, {}}};
+}
+template <class Spec, class FewRows>
+constexpr Kernel make_kernel(int index, const char* spec_text) {
+  Kernel kernel = make_kernel<Spec>(index, spec_text);
+  kernel.entries[2] = {&run_body<FewRows, true>, sizeof(Scratch<FewRows>),
+                       alignof(Scratch<FewRows>)};
+  return kernel;
 }
 
 }  // namespace rmsjit::emulate

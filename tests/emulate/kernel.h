@@ -13,10 +13,11 @@ using Body = void (*)(const void* params, void* scratch);
 struct Kernel {
   int index;  // in kernel_set()
   const char* spec_text;
-  Body packed;
-  Body any;
-  size_t scratch_bytes;
-  size_t scratch_align;
+  struct {
+    Body body;
+    size_t scratch_bytes;
+    size_t scratch_align;
+  } entries[3];  // by KernelEntry; no body where the plan has no such entry
 };
 
 struct KernelList {

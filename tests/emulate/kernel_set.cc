@@ -53,6 +53,7 @@ void force_homes(const NormSpec& spec, int turn, Tuning& tuning) {
   tuning.register_slots = in_registers[turn % 6];
   tuning.shared_slots = std::min({in_shared[turn % 6], slots - tuning.register_slots, shareable});
   tuning.weight_early = tuning.register_slots == slots && turn % 4 < 2;
+  tuning.few_rows = tuning.cluster > 1 && tuning.shared_slots > 0;
 }
 
 Tuning forced_plan(const NormSpec& spec, int turn, int kind) {

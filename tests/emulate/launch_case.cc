@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/launch_grid.h"
 #include "templates/rmsnorm_params.h"
 #include "tests/emulate/guarded_tensor.h"
 #include "tests/reference.h"
@@ -14,11 +15,8 @@
 namespace rmsjit::emulate {
 namespace {
 
-// What a framework may leave in a stride that is not used.
-constexpr long long kUnusedStride = 0x4000000000000000;
-
 TensorShape shape_of(const NormSpec& spec, const LaunchCase& c, DType dtype, const Memory& m) {
-  const int64_t unit = c.entry == Entry::kPacked ? 16 / dtype_bytes(dtype) : 1;
+  const int64_t unit = c.entry != Entry::kAny ? 16 / dtype_bytes(dtype) : 1;
   const auto padded = [&](int64_t elements) { return (elements + unit - 1) / unit * unit; };
   TensorShape shape;
   shape.dtype = dtype;
@@ -33,9 +31,14 @@ TensorShape shape_of(const NormSpec& spec, const LaunchCase& c, DType dtype, con
     shape.stride.head = padded(spec.hidden + m.head_pad);
     shape.stride.token = padded(c.heads * shape.stride.head + m.token_pad);
   }
-  if (c.tokens == 1) shape.stride.token = kUnusedStride;
-  if (c.heads == 1) shape.stride.head = kUnusedStride;
+  if (c.tokens == 1) shape.stride.token = 0;
+  if (c.heads == 1) shape.stride.head = 0;
   return shape;
+}
+
+// Of the tokens that are run, in a grid of single blocks.
+LaunchGrid grid_of(const NormSpec& spec, const LaunchCase& c) {
+  return launch_grid(Tuning{}, spec.layout == Layout::kHeads, c.tokens, c.heads, c.rows_per_block);
 }
 
 // The tensors of one launch; in place, y is x and residual_out is residual.
@@ -65,10 +68,9 @@ class Tensors {
       weight_->fill_row(0, pool.weight());
       params_.weight = weight_->data();
     }
-    params_.rows = (c.skipped_tokens + c.tokens) * c.heads;
+    params_.tokens = c.skipped_tokens + c.tokens;
     rows_ = c.tokens * c.heads;
-    params_.heads = static_cast<unsigned>(c.heads);
-    params_.heads_reciprocal = UINT64_MAX / params_.heads;
+    params_.heads_shift = grid_of(spec, c).heads_shift;
     params_.eps = pool.eps();
     for (int64_t r = 0; r < rows_; ++r) {
       x_->fill_row(r, pool_row(pool, r).x);
@@ -161,10 +163,9 @@ class Tensors {
 };
 
 std::string describe(const LaunchCase& c) {
-  return fmt::format(
-      "{} entry, {} + {} tokens x {} heads from pool row {} step {}, {} rows a block, {}",
-      c.entry == Entry::kPacked ? "packed" : "any", c.skipped_tokens, c.tokens, c.heads,
-      c.first_row, c.row_step, c.rows_per_block, schedule_name(c.schedule));
+  return fmt::format("{}, {} + {} tokens x {} heads from pool row {} step {}, {} rows a block, {}",
+                     entry_name(c.entry), c.skipped_tokens, c.tokens, c.heads, c.first_row,
+                     c.row_step, c.rows_per_block, schedule_name(c.schedule));
 }
 
 }  // namespace
@@ -174,18 +175,25 @@ std::string run_case(const Kernel& kernel, const KernelPlan& plan, const RowPool
   Tensors tensors(plan.spec, pool, c);
   MemoryMap memory = tensors.memory();
   Launch launch;
-  launch.body = c.entry == Entry::kPacked ? kernel.packed : kernel.any;
+  const auto& entry = kernel.entries[static_cast<int>(c.entry)];
+  launch.body = entry.body;
   launch.params = &tensors.params();
-  launch.scratch_bytes = kernel.scratch_bytes;
-  launch.scratch_align = kernel.scratch_align;
+  launch.scratch_bytes = entry.scratch_bytes;
+  launch.scratch_align = entry.scratch_align;
   launch.threads_per_row = static_cast<unsigned>(plan.tuning.threads_per_row);
   launch.rows_per_block = static_cast<unsigned>(c.rows_per_block);
   launch.cluster = static_cast<unsigned>(plan.tuning.cluster);
-  launch.first_block =
-      launch.cluster * static_cast<unsigned>(c.skipped_tokens * c.heads / c.rows_per_block);
-  launch.blocks =
-      launch.cluster *
-      static_cast<unsigned>((c.tokens * c.heads + c.rows_per_block - 1) / c.rows_per_block);
+  const LaunchGrid grid = grid_of(plan.spec, c);
+  if (plan.spec.layout == Layout::kRows) {
+    const auto rows = c.rows_per_block;
+    launch.first_block = launch.cluster * static_cast<unsigned>(c.skipped_tokens / rows);
+    launch.blocks = launch.cluster * grid.x;
+  } else {
+    const int64_t tokens = c.rows_per_block >> grid.heads_shift;  // of a block
+    launch.grid_x = launch.cluster * grid.x;
+    launch.first_block = launch.grid_x * static_cast<unsigned>(c.skipped_tokens / tokens);
+    launch.blocks = launch.grid_x * grid.y;
+  }
   launch.pdl = plan.spec.pdl == Pdl::kOn;
   launch.schedule = c.schedule;
   launch.seed = c.seed;

@@ -14,7 +14,7 @@
 
 namespace rmsjit::emulate {
 
-enum class Entry { kPacked, kAny };
+using Entry = KernelEntry;
 
 // How a tensor lies in memory. Pads are elements beyond the tight stride; under Entry::kPacked
 // strides are rounded up to 16 bytes.

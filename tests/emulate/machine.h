@@ -65,9 +65,11 @@ class Machine {
   SharedChecker& shared() { return block().shared; }
   Thread& current() { return threads_[static_cast<size_t>(current_)]; }
   int thread_in_block() const { return current_ % block_threads_; }
+  unsigned block_in_grid() const {
+    return first_block_ + static_cast<unsigned>(current_ / block_threads_);
+  }
   uint32_t thread_in_grid() const {  // from 1
-    const unsigned block = position_.block_x - launch_->first_block;
-    return block * static_cast<unsigned>(block_threads_) +
+    return (block_in_grid() - launch_->first_block) * static_cast<unsigned>(block_threads_) +
            static_cast<unsigned>(thread_in_block()) + 1;
   }
   void step();

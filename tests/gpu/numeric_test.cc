@@ -28,8 +28,7 @@ RmsNormParams params_of(const rmsjit_args& args) {
   p.residual_stride = {args.residual_token_stride, args.residual_head_stride};
   p.residual_out_stride = {args.residual_out_token_stride, args.residual_out_head_stride};
   p.y_stride = {args.y_token_stride, args.y_head_stride};
-  p.rows = args.tokens * args.heads;
-  p.heads = static_cast<unsigned>(args.heads);
+  p.tokens = args.tokens;
   p.eps = args.eps;
   return p;
 }
@@ -113,13 +112,13 @@ TEST_P(GpuBits, ARowGivesTheSameBitsInEveryBatchAndUnderEveryPlan) {
       const Result<CompiledImage> image = compiler->compile(make_compile_request(id));
       ASSERT_TRUE(image.ok()) << image.message();
       const bench::KernelUnderTest kernel(cuda, id, image->image);
-      for (int64_t tokens : {1, 5, 300}) {
+      for (int64_t tokens : {1, 2, 5, 300}) {
         GpuCase c;
         c.tokens = spec.hidden > 20000 ? std::min<int64_t>(tokens, 5) : tokens;
         c.heads = heads_of(spec);
         c.row_step = 3;
         const Launcher launch = [&](const rmsjit_args& args, CUstream s) -> std::string {
-          kernel.launch(s, params_of(args), shape.rows);
+          kernel.launch(s, params_of(args), args.heads, shape.rows, tokens % 2 == 0);
           return "";
         };
         ASSERT_EQ(run_gpu_case(cuda, stream, spec, pool, c, launch).problem, "")

@@ -5,6 +5,7 @@
 
 #include "rmsjit/spec_text.h"
 #include "runtime/kernel_key.h"
+#include "runtime/launch_grid.h"
 #include "runtime/launch_plan.h"
 #include "tests/gpu/gpu_fixture.h"
 #include "tests/gpu/pdl_chain.h"

@@ -71,8 +71,10 @@ void expect_shippable(const KernelId& id, const CompiledImage& image) {
   const int threads = id.tuning.threads_per_row * id.tuning.max_rows_per_block;
   EXPECT_LE((image.registers + 7) / 8 * 8 * threads, 65536) << threads << " threads a block";
   EXPECT_LE(image.shared_bytes, 48 * 1024);
-  for (const char* entry : {"rmsnorm_packed", "rmsnorm_any"}) {
-    EXPECT_NE(image.image.find(entry), std::string::npos) << entry;
+  for (KernelEntry entry : {KernelEntry::kPacked, KernelEntry::kAny, KernelEntry::kFewRows}) {
+    const bool wanted = entry != KernelEntry::kFewRows || id.tuning.few_rows;
+    EXPECT_EQ(image.image.find(entry_name(entry)) != std::string::npos, wanted)
+        << entry_name(entry);
   }
 }
 

@@ -47,13 +47,59 @@ TEST(LaunchArgs, TheBlockHoldsWhatTheCallerGave) {
   EXPECT_EQ(params.residual_out_stride.token, 2000);
   EXPECT_EQ(params.residual_out_stride.head, 129);
   EXPECT_EQ(params.y_stride.token, 640);
-  EXPECT_EQ(params.rows, 15);
-  EXPECT_EQ(params.heads, 5u);
-  EXPECT_EQ(params.heads_reciprocal, UINT64_MAX / 5);
+  EXPECT_EQ(params.tokens, 3);
+  EXPECT_EQ(params.heads_shift, 0u);  // five heads are odd: a head a block, of several tokens
   EXPECT_EQ(params.eps, 3e-4f);
-  EXPECT_EQ(block.block_x, static_cast<uint32_t>(facts.tuning.threads_per_row));
-  EXPECT_GE(int64_t{block.grid_x} * block.block_y, 15);
-  EXPECT_LT(int64_t{block.grid_x - 1} * block.block_y, 15);
+  EXPECT_EQ(block.grid.x, 5u);
+  EXPECT_EQ(block.grid.y, 1u);
+  EXPECT_GE(block.grid.rows, 3u);
+}
+
+// Every row has one row of threads in the grid, and only tokens at the end are beyond. Where the
+// tokens need too many blocks, they are the heads.
+TEST(LaunchArgs, HeadsAreDealtOutInTwoDimensions) {
+  const LaunchFacts facts = facts_of("hidden=128,layout=heads");
+  for (const int64_t heads : {1, 2, 5, 6, 8, 12, 40, 64, 65537}) {
+    for (const int64_t tokens : {1, 2, 3, 17, 1000, 65537, 600'000}) {
+      if (heads > 65535 && tokens > 65535) continue;
+      SCOPED_TRACE(std::to_string(tokens) + " x " + std::to_string(heads));
+      rmsjit_args args = args_for(facts, tokens, heads);
+      args.y = address(int64_t{1} << 50);
+      LaunchBlock block;
+      const Status status = make_launch_block(facts, args, block);
+      ASSERT_TRUE(status.ok()) << status.message();
+      const LaunchGrid& grid = block.grid;
+      const int64_t heads_a_block = int64_t{1} << grid.heads_shift;
+      const int64_t tokens_a_block = grid.rows / heads_a_block;
+      EXPECT_EQ(block.params.heads_shift, grid.heads_shift);
+      EXPECT_EQ(grid.rows % heads_a_block, 0);
+      EXPECT_LE(grid.y, 65535u);
+      const bool exchanged = block.params.tokens != tokens;
+      EXPECT_EQ(block.params.tokens, exchanged ? heads : tokens);
+      EXPECT_EQ(grid.x * heads_a_block, exchanged ? tokens : heads);
+      EXPECT_GE(grid.y * tokens_a_block, block.params.tokens);
+      EXPECT_LT((grid.y - 1) * tokens_a_block, block.params.tokens);
+      const TensorStrides& stride = block.params.x_stride;
+      if (tokens > 1) {
+        EXPECT_EQ(exchanged ? stride.head : stride.token, heads * 128);
+      }
+      if (heads > 1) {
+        EXPECT_EQ(exchanged ? stride.token : stride.head, 128);
+      }
+      if (tokens <= 65535) {
+        EXPECT_FALSE(exchanged);
+      }
+    }
+  }
+}
+
+TEST(LaunchArgs, TokensAndHeadsBeyondAGridAreNamed) {
+  const LaunchFacts facts = facts_of("hidden=4096,layout=heads");
+  rmsjit_args args = args_for(facts, 65537, 65537);
+  args.y = address(int64_t{1} << 50);
+  EXPECT_NE(launch(facts, args).message().find("heads=65537 is too many: at most 65535"),
+            std::string::npos)
+      << launch(facts, args).message();
 }
 
 TEST(LaunchArgs, InPlaceOutputsAreTheInputs) {
@@ -88,9 +134,9 @@ TEST(LaunchArgs, NoRowsIsSuccessWhateverElseIsThere) {
   for (const auto& [tokens, heads] : {std::pair<int64_t, int64_t>{0, 5}, {5, 0}, {0, kMax}}) {
     args.tokens = tokens;
     args.heads = heads;
-    block.grid_x = 1;
+    block.grid.x = 1;
     EXPECT_TRUE(make_launch_block(facts, args, block).ok());
-    EXPECT_EQ(block.grid_x, 0u);
+    EXPECT_EQ(block.grid.x, 0u);
   }
 }
 
@@ -104,7 +150,13 @@ TEST(LaunchArgs, StridesOfAnExtentOfOneAreIgnored) {
   LaunchBlock block;
   const Status status = make_launch_block(facts, args, block);
   ASSERT_TRUE(status.ok()) << status.message();
-  EXPECT_TRUE(block.packed) << "ignored strides must not cost the packed entry";
+  EXPECT_EQ(block.entry, KernelEntry::kPacked) << "ignored strides must not cost the packed entry";
+  const RmsNormParams& params = block.params;
+  for (const TensorStrides& stride :
+       {params.x_stride, params.residual_stride, params.residual_out_stride, params.y_stride}) {
+    EXPECT_EQ(stride.token, 0);
+    EXPECT_EQ(stride.head, 0);
+  }
 }
 
 TEST(LaunchArgs, HeadsAreIgnoredByTheRowsLayout) {
@@ -114,8 +166,8 @@ TEST(LaunchArgs, HeadsAreIgnoredByTheRowsLayout) {
   args.x_head_stride = args.y_head_stride = 1;
   LaunchBlock block;
   ASSERT_TRUE(make_launch_block(facts, args, block).ok());
-  EXPECT_EQ(block.params.rows, 8);
-  EXPECT_EQ(block.params.heads, 1u);
+  EXPECT_EQ(block.params.tokens, 8);
+  EXPECT_EQ(block.params.heads_shift, 0u);
 }
 
 TEST(LaunchArgs, ThePackedEntryNeedsEveryPointerAndUsedStrideAtSixteenBytes) {
@@ -129,7 +181,7 @@ TEST(LaunchArgs, ThePackedEntryNeedsEveryPointerAndUsedStrideAtSixteenBytes) {
     LaunchBlock block;
     const Status status = make_launch_block(facts, args, block);
     EXPECT_TRUE(status.ok()) << status.message();
-    return block.packed;
+    return block.entry == KernelEntry::kPacked;
   };
   EXPECT_TRUE(is_packed([](rmsjit_args&) {}));
   const auto shift = [](auto& pointer) {
@@ -145,6 +197,25 @@ TEST(LaunchArgs, ThePackedEntryNeedsEveryPointerAndUsedStrideAtSixteenBytes) {
   EXPECT_FALSE(is_packed([](rmsjit_args& a) { a.residual_out_head_stride += 2; }));
   EXPECT_FALSE(is_packed([](rmsjit_args& a) { a.y_head_stride += 1; }));
   EXPECT_TRUE(is_packed([](rmsjit_args& a) { a.y_head_stride += 8; }));
+}
+
+TEST(LaunchArgs, FewAlignedRowsTakeTheirOwnEntry) {
+  const LaunchFacts facts = facts_of("hidden=65536");
+  ASSERT_TRUE(facts.tuning.few_rows);
+  const int64_t most = facts.multiprocessors / facts.tuning.cluster;
+  EXPECT_EQ(facts.few_rows, most);
+  const auto entry = [&](int64_t rows, int64_t stride) {
+    rmsjit_args args = args_for(facts, rows);
+    args.x_token_stride = stride;
+    LaunchBlock block;
+    const Status status = make_launch_block(facts, args, block);
+    EXPECT_TRUE(status.ok()) << status.message();
+    return block.entry;
+  };
+  EXPECT_EQ(entry(1, 65536), KernelEntry::kFewRows);
+  EXPECT_EQ(entry(most, 65536), KernelEntry::kFewRows);
+  EXPECT_EQ(entry(most + 1, 65536), KernelEntry::kPacked);
+  EXPECT_EQ(entry(most, 65537), KernelEntry::kAny);
 }
 
 TEST(LaunchArgs, SixtyFourBitStridesAndCountsWork) {
@@ -169,7 +240,7 @@ TEST(LaunchArgs, RowsUpToTwoToThe31BlocksAreTakenAndOneMoreIsNot) {
   LaunchBlock block;
   const Status status = make_launch_block(facts, args, block);
   ASSERT_TRUE(status.ok()) << status.message();
-  EXPECT_EQ(block.grid_x, 0x7fffffffu);
+  EXPECT_EQ(block.grid.x, 0x7fffffffu);
   args.tokens = most + 1;
   const Status more = launch(facts, args);
   EXPECT_EQ(more.code(), StatusCode::kInvalidArgument);
@@ -183,14 +254,14 @@ TEST(LaunchArgs, ALongRowHasSeveralBlocksAndTheGridStaysWithinItsLimit) {
   rmsjit_args args = args_for(facts, 5);
   LaunchBlock block;
   ASSERT_TRUE(make_launch_block(facts, args, block).ok());
-  EXPECT_EQ(block.grid_x, 40u);
-  EXPECT_EQ(block.block_y, 1u);
+  EXPECT_EQ(block.grid.x, 40u);
+  EXPECT_EQ(block.grid.rows, 1u);
   const int64_t most = int64_t{0x7fffffff} / 8;
   args = args_for(facts, most);
   args.y = address(int64_t{1} << 50);
   const Status status = make_launch_block(facts, args, block);
   ASSERT_TRUE(status.ok()) << status.message();
-  EXPECT_EQ(block.grid_x, 8 * most);
+  EXPECT_EQ(block.grid.x, 8 * most);
   args.tokens = most + 1;
   EXPECT_NE(launch(facts, args).message().find("at most " + std::to_string(most)),
             std::string::npos)

@@ -35,6 +35,11 @@ void expect_legal(const NormSpec& spec, const Target& target) {
   if (t.weight_early) {
     EXPECT_EQ(t.register_slots, slots);
   }
+  if (t.few_rows) {
+    EXPECT_GT(t.cluster, 1);
+    EXPECT_EQ(t.shared_slots, slots);
+    EXPECT_LE(t.threads_per_row, 256);
+  }
   if (t.shared_slots > 0) {
     EXPECT_EQ(t.max_rows_per_block, 1);
   }
@@ -71,6 +76,19 @@ TEST(LaunchPlan, GivesLongRowsAClusterWhereThereAreClusters) {
     EXPECT_EQ(launch_plan(spec_of(text, Target{90}), Target{90}).cluster, blocks) << text;
     EXPECT_EQ(launch_plan(spec_of(text, Target{89}), Target{89}).cluster, 1) << text;
   }
+}
+
+TEST(LaunchPlan, GivesFewRowsAnEntryWhereLongRowsWaitInSharedMemory) {
+  const Target target{90};
+  const auto has = [&](const char* text) {
+    return launch_plan(spec_of(text, target), target).few_rows;
+  };
+  EXPECT_TRUE(has("hidden=32768"));
+  EXPECT_TRUE(has("hidden=65536,pdl=on"));
+  EXPECT_FALSE(has("hidden=65536,residual=add")) << "in registers already";
+  EXPECT_FALSE(has("hidden=262144")) << "512 threads a block";
+  EXPECT_FALSE(has("hidden=8192"));
+  EXPECT_FALSE(launch_plan(spec_of("hidden=65536", Target{80}), Target{80}).few_rows);
 }
 
 TEST(LaunchPlan, GivesRealignedRowsAThreadALeafOrAtMostThreeLeavesAThread) {

@@ -79,7 +79,7 @@ TEST(RenderSpec, GivesEachMeaningfulSpecAnotherText) {
 
 TEST(RenderSpec, GivesEachTuningAnotherText) {
   const NormSpec spec = parsed("hidden=4096,residual=add,pdl=on");
-  std::vector<Tuning> tunings(9, plain_tuning());
+  std::vector<Tuning> tunings(10, plain_tuning());
   tunings[1].threads_per_row = 256;
   tunings[2].max_rows_per_block = 2;
   tunings[3].register_slots = 2;
@@ -88,11 +88,31 @@ TEST(RenderSpec, GivesEachTuningAnotherText) {
   tunings[6].trigger = Trigger::kWait;
   tunings[7].load_chunk = 2;
   tunings[8].cluster = 4;
+  tunings[9].few_rows = true;
   std::map<std::string, size_t> seen;
   for (size_t i = 0; i < tunings.size(); ++i) {
     const auto [at, fresh] = seen.emplace(code(spec, tunings[i]), i);
     EXPECT_TRUE(fresh) << tuning_text(tunings[i]) << " renders as "
                        << tuning_text(tunings[at->second]);
+  }
+}
+
+TEST(RenderSpec, AThirdEntryForFewRowsHoldsEverythingInRegisters) {
+  Tuning tuning;
+  tuning.threads_per_row = 256;
+  tuning.cluster = 8;
+  tuning.register_slots = 0;
+  tuning.shared_slots = 4;
+  tuning.weight_early = false;
+  const NormSpec spec = parsed("hidden=65536");
+  EXPECT_EQ(code(spec, tuning).find("FewRows"), std::string::npos);
+  tuning.few_rows = true;
+  const std::string text = code(spec, tuning);
+  const std::string few = text.substr(text.find("struct FewRows : Spec"));
+  EXPECT_NE(text.find("#define RMSJIT_FEW_ROWS\n"), std::string::npos);
+  for (const char* constant : {"kRegisterSlots = 4,", "kSharedSlots = 0,", "kChunk = 4,",
+                               "kSharedBytes = 2080,", "kWeightEarly = true,"}) {
+    EXPECT_NE(few.find(constant), std::string::npos) << constant << few;
   }
 }
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <random>
 
-#include "runtime/launch_plan.h"
+#include "runtime/launch_grid.h"
 
 namespace rmsjit::bench {
 namespace {
@@ -89,12 +89,14 @@ KernelUnderTest::KernelUnderTest(const Cuda& cuda, const KernelId& id, const std
       id_(id),
       multiprocessors_(cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)) {
   cuda.check(cuda.api().cuModuleLoadData(&module_, image.data()), "cuModuleLoadData");
-  cuda.check(cuda.api().cuModuleGetFunction(&packed_, module_, "rmsnorm_packed"),
-             "cuModuleGetFunction");
-  cuda.check(cuda.api().cuModuleGetFunction(&any_, module_, "rmsnorm_any"), "cuModuleGetFunction");
   const int shared = dynamic_shared_bytes(id.spec, id.tuning);
-  for (CUfunction function : {packed_, any_}) {
-    if (shared == 0) break;
+  for (int i = 0; i < kKernelEntries; ++i) {
+    const auto entry = static_cast<KernelEntry>(i);
+    if (entry == KernelEntry::kFewRows && !id.tuning.few_rows) continue;
+    CUfunction& function = functions_[i];
+    cuda.check(cuda.api().cuModuleGetFunction(&function, module_, entry_name(entry)),
+               "cuModuleGetFunction");
+    if (shared == 0) continue;
     cuda.check(cuda.api().cuFuncSetAttribute(
                    function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared),
                "cuFuncSetAttribute");
@@ -114,14 +116,18 @@ void KernelUnderTest::launch(CUstream stream, const TensorSet& set, int64_t rows
   params.residual_out = residual_in_place ? set.residual.data() : set.residual_out.data();
   params.y = spec.y_placement == YPlacement::kInPlace ? set.x.data() : set.y.data();
   params.x_stride = params.residual_stride = params.residual_out_stride = params.y_stride = stride;
-  params.rows = rows;
-  params.heads = 1;
+  params.tokens = rows;
   params.eps = 1e-6f;
-  launch(stream, params, rows_per_block(id_.tuning, rows, multiprocessors_));
+  launch(stream, params, 1, rows_per_block(id_.tuning, rows, multiprocessors_),
+         rows <= few_rows_limit(id_.tuning, multiprocessors_));
 }
 
-void KernelUnderTest::launch(CUstream stream, const RmsNormParams& params, int rows_a_block) const {
+void KernelUnderTest::launch(CUstream stream, RmsNormParams params, int64_t heads, int rows_a_block,
+                             bool few_rows) const {
   const NormSpec& spec = id_.spec;
+  const LaunchGrid grid =
+      launch_grid(id_.tuning, spec.layout == Layout::kHeads, params.tokens, heads, rows_a_block);
+  params.heads_shift = grid.heads_shift;
   uint64_t bits = 0;
   const auto touch = [&](const void* pointer, const TensorStrides& stride, DType dtype) {
     const int64_t bytes = dtype_bytes(dtype);
@@ -139,19 +145,22 @@ void KernelUnderTest::launch(CUstream stream, const RmsNormParams& params, int r
   pdl.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
   pdl.value.programmaticStreamSerializationAllowed = 1;
   CUlaunchConfig config{};
-  config.gridDimX =
-      static_cast<unsigned>((params.rows + rows_a_block - 1) / rows_a_block * id_.tuning.cluster);
-  config.gridDimY = config.gridDimZ = config.blockDimZ = 1;
+  config.gridDimX = grid.x;
+  config.gridDimY = grid.y;
   config.blockDimX = static_cast<unsigned>(id_.tuning.threads_per_row);
-  config.blockDimY = static_cast<unsigned>(rows_a_block);
+  config.blockDimY = grid.rows;
+  config.gridDimZ = config.blockDimZ = 1;
   config.sharedMemBytes = static_cast<unsigned>(dynamic_shared_bytes(spec, id_.tuning));
   config.hStream = stream;
   config.attrs = &pdl;
   config.numAttrs = spec.pdl == Pdl::kOn ? 1 : 0;
-  void* arguments[] = {const_cast<RmsNormParams*>(&params)};
-  cuda_.check(
-      cuda_.api().cuLaunchKernelEx(&config, bits % 16 == 0 ? packed_ : any_, arguments, nullptr),
-      "cuLaunchKernelEx");
+  void* arguments[] = {&params};
+  const KernelEntry entry = bits % 16 != 0                    ? KernelEntry::kAny
+                            : few_rows && id_.tuning.few_rows ? KernelEntry::kFewRows
+                                                              : KernelEntry::kPacked;
+  cuda_.check(cuda_.api().cuLaunchKernelEx(&config, functions_[static_cast<int>(entry)], arguments,
+                                           nullptr),
+              "cuLaunchKernelEx");
 }
 
 }  // namespace rmsjit::bench

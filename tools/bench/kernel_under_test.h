@@ -33,15 +33,17 @@ class KernelUnderTest {
   KernelUnderTest& operator=(const KernelUnderTest&) = delete;
   // As the library launches `rows` contiguous rows.
   void launch(CUstream stream, const TensorSet& tensors, int64_t rows) const;
-  // Any block height, and whichever entry the addresses allow.
-  void launch(CUstream stream, const RmsNormParams& params, int rows_a_block) const;
+  // Any block height; of the entries that the addresses allow, the one for few rows if it is asked
+  // for and there. heads is 1 for Layout::kRows.
+  void launch(CUstream stream, RmsNormParams params, int64_t heads, int rows_a_block,
+              bool few_rows) const;
 
  private:
   const Cuda& cuda_;
   KernelId id_;
   int multiprocessors_;
   CUmodule module_ = nullptr;
-  CUfunction packed_ = nullptr, any_ = nullptr;
+  CUfunction functions_[kKernelEntries] = {};
 };
 
 }  // namespace rmsjit::bench

@@ -50,14 +50,14 @@ class Subject {
     const Status status = make_launch_block(facts, args_, block_);
     if (!status.ok()) throw CudaError(status.message());
     const auto& loaded = *reinterpret_cast<const LoadedKernel*>(kernel_.handle());
-    function_ = block_.packed ? loaded.module().packed : loaded.module().any;
+    function_ = loaded.module().function(block_.entry);
     overlap_.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
     overlap_.value.programmaticStreamSerializationAllowed = 1;
-    config_ = {block_.grid_x,
+    config_ = {block_.grid.x,
+               block_.grid.y,
                1,
-               1,
-               block_.block_x,
-               block_.block_y,
+               static_cast<unsigned>(id.tuning.threads_per_row),
+               block_.grid.rows,
                1,
                facts.dynamic_shared_bytes,
                stream.get(),

@@ -25,8 +25,7 @@ struct CUfunc_st {
 };
 struct CUmod_st {
   CUcontext context;
-  CUfunc_st packed;
-  CUfunc_st any;
+  CUfunc_st functions[3];
   uint64_t hash;
 };
 
@@ -198,7 +197,7 @@ CUresult cuModuleLoadData(CUmodule* module, const void* image) {
   if (top() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   const CUresult judged = judge_image(static_cast<const char*>(image), driver.sm[top()->device]);
   if (judged != CUDA_SUCCESS) return judged;
-  *module = of_the_driver(new CUmod_st{top(), {}, {}, image_hash(image)});
+  *module = of_the_driver(new CUmod_st{top(), {}, image_hash(image)});
   driver.modules++;
   return CUDA_SUCCESS;
 }
@@ -211,11 +210,14 @@ CUresult cuModuleUnload(CUmodule module) {
 }
 CUresult cuModuleGetFunction(CUfunction* function, CUmodule module, const char* name) {
   RMSJIT_STUB_ENTER_DISTURBING(kcuModuleGetFunction);
-  const bool packed = std::strcmp(name, "rmsnorm_packed") == 0;
-  if (!packed && std::strcmp(name, "rmsnorm_any") != 0) return CUDA_ERROR_NOT_FOUND;
-  *function = packed ? &module->packed : &module->any;
-  **function = {module, packed ? "rmsnorm_packed" : "rmsnorm_any", false};
-  return CUDA_SUCCESS;
+  constexpr const char* kNames[] = {"rmsnorm_packed", "rmsnorm_any", "rmsnorm_few_rows"};
+  for (size_t i = 0; i < std::size(kNames); ++i) {
+    if (std::strcmp(name, kNames[i]) != 0) continue;
+    module->functions[i] = {module, kNames[i], false};
+    *function = &module->functions[i];
+    return CUDA_SUCCESS;
+  }
+  return CUDA_ERROR_NOT_FOUND;
 }
 CUresult cuFuncSetAttribute(CUfunction, CUfunction_attribute attribute, int value) {
   RMSJIT_STUB_ENTER_DISTURBING(kcuFuncSetAttribute);

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the rows of a launch are dealt to blocks; templates/rmsnorm.cuh (place_of_row) reads it back.
+// Never changes bits.
+#ifndef RMSJIT_LAUNCH_GRID_H_
+#define RMSJIT_LAUNCH_GRID_H_
+
+#include <bit>
+#include <cstdint>
+
+#include "templates/render_spec.h"
+
+namespace rmsjit {
+
+struct LaunchGrid {
+  static constexpr int64_t kMostX = 0x7fffffff;  // gridDim.x
+  static constexpr int64_t kMostY = 0xffff;      // gridDim.y
+
+  uint32_t x = 0, y = 1;     // blocks
+  uint32_t rows = 1;         // of a block: blockDim.y
+  uint32_t heads_shift = 0;  // for RmsNormParams
+  bool fits = true;          // no device has more blocks than kMostX, kMostY
+};
+
+// blockDim.y for a launch: full blocks when there are rows for every multiprocessor, else fewer
+// rows a block, down to four warps, so that a small batch spreads over the GPU.
+inline int rows_per_block(const Tuning& tuning, int64_t rows, int multiprocessors) {
+  constexpr int kFewestThreads = 128;
+  int count = tuning.max_rows_per_block;
+  while (count / 2 * tuning.threads_per_row >= kFewestThreads &&
+         rows < static_cast<int64_t>(count) * multiprocessors) {
+    count /= 2;
+  }
+  return count;
+}
+
+// Launches of at most so many rows take KernelEntry::kFewRows: each of their blocks has a
+// multiprocessor to itself.
+inline int64_t few_rows_limit(const Tuning& tuning, int multiprocessors) {
+  return tuning.few_rows ? multiprocessors / tuning.cluster : 0;
+}
+
+// Requires: tokens, heads > 0; heads is 1 without has_heads.
+inline LaunchGrid launch_grid(const Tuning& tuning, bool has_heads, int64_t tokens, int64_t heads,
+                              int rows_per_block) {
+  // A 64-bit division costs several times one of 32 bits, and that several times the rest.
+  const auto divide_up = [](int64_t count, uint32_t by) -> int64_t {
+    if (by == 1) return count;
+    if (count <= INT32_MAX) [[likely]] {
+      return (static_cast<uint32_t>(count) + by - 1) / by;
+    }
+    return count / by + (count % by != 0);
+  };
+  LaunchGrid grid;
+  grid.rows = static_cast<uint32_t>(rows_per_block);
+  int64_t x;
+  if (!has_heads) {
+    x = divide_up(tokens, grid.rows) * tuning.cluster;
+  } else {
+    // The largest power of two that divides both.
+    grid.heads_shift = static_cast<uint32_t>(
+        std::countr_zero(static_cast<uint64_t>(heads) | static_cast<uint64_t>(grid.rows)));
+    x = (heads >> grid.heads_shift) * tuning.cluster;
+    const int64_t y = divide_up(tokens, grid.rows >> grid.heads_shift);
+    grid.y = static_cast<uint32_t>(y);
+    grid.fits = y <= LaunchGrid::kMostY && heads <= LaunchGrid::kMostX;
+  }
+  grid.x = static_cast<uint32_t>(x);
+  grid.fits &= x <= LaunchGrid::kMostX;
+  return grid;
+}
+
+}  // namespace rmsjit
+
+#endif  // RMSJIT_LAUNCH_GRID_H_
