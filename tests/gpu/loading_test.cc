@@ -75,7 +75,7 @@ class Loading : public OnDevice {
   }
 };
 
-TEST_F(Loading, BothEntriesOfAPreparedKeyAreLoadedBeforeTheirFirstLaunch) {
+TEST_F(Loading, EveryEntryOfAPreparedKeyIsLoadedBeforeItsFirstLaunch) {
   if (driver_symbol("cuFuncIsLoaded") == nullptr) GTEST_SKIP() << "a driver older than CUDA 12.4";
   const Watch watch;
   for (const char* text :
@@ -85,7 +85,7 @@ TEST_F(Loading, BothEntriesOfAPreparedKeyAreLoadedBeforeTheirFirstLaunch) {
     Watch::functions.clear();
     const rmsjit_kernel* kernel = runtime->prepare(spec);
     ASSERT_NE(kernel, nullptr);
-    ASSERT_EQ(Watch::functions.size(), 2u);
+    ASSERT_GE(Watch::functions.size(), 2u);
     for (const CUfunction function : Watch::functions) EXPECT_EQ(Watch::is_loaded(function), 1);
     const int loads = Watch::loads;
     launch_both(spec, kernel);
