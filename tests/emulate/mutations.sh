@@ -36,16 +36,17 @@ bug scratch_of_first_row reduce.cuh 'Spec::kMaxRows == 1 ? 0 : thread_y() * Spec
 bug last_pack_skipped rmsnorm.cuh 'leaf_index<Spec>(slot) < S::kFullLeaves;' 'leaf_index<Spec>(slot) < S::kFullLeaves - 1;'
 bug tail_skipped rmsnorm.cuh 'if (is_tail<Spec>(slot)) load_leaf' 'if (false) load_leaf'
 bug tail_into_next_row rmsnorm.cuh 'store_leaf<T, kPacked, S::kTail>' 'store_leaf<T, kPacked, kLeafElements>'
-bug row_off_by_one rmsnorm.cuh 'i64 token = row;' 'i64 token = row + 1;'
-bug idle_rows_work rmsnorm.cuh 'Spec::kMaxRows == 1 || index < p.rows' 'true'
+bug row_off_by_one rmsnorm.cuh '+ row, 0};' '+ row + 1, 0};'
+bug idle_rows_work rmsnorm.cuh 'Spec::kMaxRows == 1 || place.token < p.tokens' 'true'
 bug swapped_stride rmsnorm.cuh 'offset(p.y_stride)' 'offset(p.x_stride)'
 bug residual_out_stride rmsnorm.cuh 'offset(p.residual_out_stride)' \
   'offset(p.residual_stride)'
-bug head_stride_ignored rmsnorm.cuh 'head * stride.head' 'head * Spec::kHidden'
-bug stride_of_32_bits rmsnorm.cuh 'return token * stride.token +' \
-  'return static_cast<int>(token * stride.token) +'
+bug head_stride_ignored rmsnorm.cuh 'static_cast<u64>(at.head) * static_cast<u64>(stride.head)' 'static_cast<u64>(at.head) * Spec::kHidden'
+bug stride_of_32_bits rmsnorm.cuh 'return static_cast<i64>(row) + first;' \
+  'return static_cast<int>(row) + first;'
 bug weight_of_first_slot rmsnorm.cuh 'kPacked>(w, weight, slot);' 'kPacked>(w, weight, 0);'
-bug head_not_corrected rmsnorm.cuh 'if (head >= p.heads) {' 'if (false) {'
+bug heads_of_the_whole_block rmsnorm.cuh '(row & ((1u << p.heads_shift) - 1))' 'row'
+bug tokens_of_the_whole_block rmsnorm.cuh '(rows_per_block() >> p.heads_shift)' 'rows_per_block()'
 bug residual_not_stored rmsnorm.cuh 'h, slot < S::kHeldSlots));' 'h, false));'
 bug reread_stores_twice rmsnorm.cuh 'h, slot < S::kHeldSlots));' 'h, true));'
 bug stash_of_wrong_slot rmsnorm.cuh '(slot - S::kRegisterSlots) * (Held::kWords / 4) + word / 4' \

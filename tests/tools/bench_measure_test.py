@@ -148,6 +148,19 @@ class Measure(unittest.TestCase):
             self.assertEqual(len(entries), variants + (cell.op != "gemma"), cell)
             self.assertTrue(all(len(entry["rounds"]) == 2 for entry in entries))
 
+    def test_a_tie_of_the_first_rounding_may_fall_either_way(self):
+        cell = types.SimpleNamespace(dtype="bf16")
+        wanted = torch.ones(4096, dtype=torch.float64)
+        wanted[7] = 1.22437
+        got = wanted.clone()
+        got[7] = 1.23438
+        checks.compare(cell, "y", got, wanted, checks.TWICE)
+        with self.assertRaises(checks.Wrong):
+            checks.compare(cell, "y", got, wanted)
+        got[7] = 1.2422
+        with self.assertRaises(checks.Wrong):
+            checks.compare(cell, "y", got, wanted, checks.TWICE)
+
     def test_a_pool_gives_each_cell_its_values_and_its_own_kind_of_weight(self):
         pool = tensors.Pool("cpu")
         small, large = (grid.Cell("fused_add", "bf16", 64, rows) for rows in (2, 8))
