@@ -256,7 +256,8 @@ RMSJIT_API rmsjit_status rmsjit_kernel_info_get(const rmsjit_kernel* kernel,
 /* Strides in elements, of 64 bits; the innermost stride is 1. Layout rows: [tokens, hidden], heads
  * and head strides are ignored. Layout heads: [tokens, heads, hidden]. A stride of a dimension of
  * extent <= 1 is ignored. In place: the output's pointer is NULL or the input's, and its strides
- * are zero or the input's. */
+ * are zero or the input's. Limits are those of a grid: 2^31 - 1 blocks; of tokens and heads, the
+ * fewer are at most 65535. */
 typedef struct rmsjit_args {
   size_t struct_size;
   const void* x;
