@@ -47,7 +47,7 @@ struct EntryMetadata {
   std::string nvrtc_build;      // "release 13.0, V13.0.88", or empty
   std::string library_version;  // of rmsjit
   std::string template_digest;  // 64 hex digits
-  int32_t registers = 0;        // the larger of the two entries
+  int32_t registers = 0;        // the largest of the entries
   int32_t spill_bytes = 0;
   int32_t stack_bytes = 0;  // local memory a thread: 0 for every shipped plan
   int32_t shared_bytes = 0;

@@ -31,7 +31,7 @@ struct CompiledImage {
   std::string image;          // cubin, or PTX text (no final NUL) for a compute_XX target
   std::string nvrtc_version;  // "13.0"
   std::string nvrtc_build;    // of .note.nv.tkinfo; empty for PTX
-  int32_t registers = 0;      // the larger of the two entries; 0 for PTX
+  int32_t registers = 0;      // the largest of the entries; 0 for PTX
   int32_t spill_bytes = 0;    // an upper bound: the whole local frame, which is where spills live
   int32_t stack_bytes = 0;
   int32_t shared_bytes = 0;

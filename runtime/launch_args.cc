@@ -31,15 +31,20 @@ inline bool count_rows(const LaunchFacts& facts, const rmsjit_args& args, Extent
          !__builtin_mul_overflow(extent.tokens, extent.heads, &rows);
 }
 
-// For the message: how many rows of this many heads a grid has room for.
+int64_t most_heads(const LaunchFacts& facts) { return LaunchGrid::kMostX / facts.tuning.cluster; }
+
+// For the message: how many rows of this many heads a grid has room for. Requires heads within
+// most_heads.
 int64_t most_rows(const LaunchFacts& facts, int64_t heads) {
-  const int64_t most_x = LaunchGrid::kMostX / facts.tuning.cluster;
-  return most_x * (facts.has_heads ? heads : facts.tuning.max_rows_per_block);
+  return most_heads(facts) * (facts.has_heads ? heads : facts.tuning.max_rows_per_block);
 }
 
 Status bad_counts(const LaunchFacts& facts, const Extent& extent) {
   if (extent.tokens < 0) return errors::count_negative("tokens", extent.tokens);
   if (extent.heads < 0) return errors::count_negative("heads", extent.heads);
+  if (extent.heads > most_heads(facts)) {
+    return errors::heads_too_many(extent.heads, most_heads(facts));
+  }
   return errors::rows_too_many(extent.tokens, extent.heads, most_rows(facts, extent.heads));
 }
 
@@ -55,14 +60,16 @@ Status bad_counts(const LaunchFacts& facts, const Extent& extent) {
 
 // Everything of the block but pointers, strides and eps; false: more blocks than a grid has.
 inline bool fill_grid(const LaunchFacts& facts, Extent extent, int64_t rows, LaunchBlock& block) {
-  const int per_block = rows_per_block(facts.tuning, rows, facts.multiprocessors);
-  const auto grid = [&] {
-    return launch_grid(facts.tuning, facts.has_heads, extent.tokens, extent.heads, per_block);
-  };
-  block.grid = grid();
+  const Tuning& tuning = facts.tuning;
+  int per_block = rows_per_block(tuning, rows, facts.multiprocessors);
+  block.grid = launch_grid(tuning, facts.has_heads, extent.tokens, extent.heads, per_block);
   if (facts.has_heads && !block.grid.fits) [[unlikely]] {
     extent = exchange_tokens_and_heads(extent, block.params);
-    block.grid = grid();
+    // An odd number of heads puts one into a block: no more rows than that are worth a thread.
+    while (per_block / 2 >= std::max<int64_t>(extent.tokens, tuning.min_rows_per_block())) {
+      per_block /= 2;
+    }
+    block.grid = launch_grid(tuning, facts.has_heads, extent.tokens, extent.heads, per_block);
   }
   block.params.tokens = extent.tokens;
   block.params.heads_shift = block.grid.heads_shift;
@@ -78,8 +85,7 @@ inline KernelEntry choose_entry(const LaunchFacts& facts, int64_t rows, bool pac
 [[gnu::cold, gnu::noinline]] Status read_carefully(const LaunchFacts& facts, const Extent& extent,
                                                    const rmsjit_args& args, int64_t rows,
                                                    LaunchBlock& block) {
-  const int64_t most_heads = LaunchGrid::kMostX / facts.tuning.cluster;
-  if (extent.heads > most_heads) return errors::heads_too_many(extent.heads, most_heads);
+  if (extent.heads > most_heads(facts)) return bad_counts(facts, extent);
   Spans spans;
   Status error;
   if (!read_tensors(facts, extent, args, spans, block.params, error)) return error;

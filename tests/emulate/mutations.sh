@@ -46,6 +46,7 @@ bug stride_of_32_bits rmsnorm.cuh 'return static_cast<i64>(row) + first;' \
   'return static_cast<int>(row) + first;'
 bug weight_of_first_slot rmsnorm.cuh 'kPacked>(w, weight, slot);' 'kPacked>(w, weight, 0);'
 bug heads_of_the_whole_block rmsnorm.cuh '(row & ((1u << p.heads_shift) - 1))' 'row'
+bug heads_by_the_shift rmsnorm.cuh '(row & ((1u << p.heads_shift) - 1))' '(row & p.heads_shift)'
 bug tokens_of_the_whole_block rmsnorm.cuh '(rows_per_block() >> p.heads_shift)' 'rows_per_block()'
 bug residual_not_stored rmsnorm.cuh 'h, slot < S::kHeldSlots));' 'h, false));'
 bug reread_stores_twice rmsnorm.cuh 'h, slot < S::kHeldSlots));' 'h, true));'

@@ -58,12 +58,15 @@ TEST(LaunchArgs, TheBlockHoldsWhatTheCallerGave) {
 // Every row has one row of threads in the grid, and only tokens at the end are beyond. Where the
 // tokens need too many blocks, they are the heads.
 TEST(LaunchArgs, HeadsAreDealtOutInTwoDimensions) {
-  const LaunchFacts facts = facts_of("hidden=128,layout=heads");
+  const LaunchFacts facts =
+      facts_of("hidden=128,layout=heads,residual=add,residual_placement=out_of_place");
   for (const int64_t heads : {1, 2, 5, 6, 8, 12, 40, 64, 65537}) {
     for (const int64_t tokens : {1, 2, 3, 17, 1000, 65537, 600'000}) {
       if (heads > 65535 && tokens > 65535) continue;
       SCOPED_TRACE(std::to_string(tokens) + " x " + std::to_string(heads));
       rmsjit_args args = args_for(facts, tokens, heads);
+      args.residual = address(int64_t{1} << 48);
+      args.residual_out = address(int64_t{1} << 49);
       args.y = address(int64_t{1} << 50);
       LaunchBlock block;
       const Status status = make_launch_block(facts, args, block);
@@ -79,13 +82,14 @@ TEST(LaunchArgs, HeadsAreDealtOutInTwoDimensions) {
       EXPECT_EQ(grid.x * heads_a_block, exchanged ? tokens : heads);
       EXPECT_GE(grid.y * tokens_a_block, block.params.tokens);
       EXPECT_LT((grid.y - 1) * tokens_a_block, block.params.tokens);
-      const TensorStrides& stride = block.params.x_stride;
-      if (tokens > 1) {
-        EXPECT_EQ(exchanged ? stride.head : stride.token, heads * 128);
+      const RmsNormParams& params = block.params;
+      for (const TensorStrides& stride :
+           {params.x_stride, params.residual_stride, params.residual_out_stride, params.y_stride}) {
+        EXPECT_EQ(exchanged ? stride.head : stride.token, tokens > 1 ? heads * 128 : 0);
+        EXPECT_EQ(exchanged ? stride.token : stride.head, heads > 1 ? 128 : 0);
       }
-      if (heads > 1) {
-        EXPECT_EQ(exchanged ? stride.token : stride.head, 128);
-      }
+      // Without idle rows but at the end, whatever the counts are.
+      EXPECT_LE(grid.rows, std::max<int64_t>(128 / 16, 2 * params.tokens) * heads_a_block);
       if (tokens <= 65535) {
         EXPECT_FALSE(exchanged);
       }

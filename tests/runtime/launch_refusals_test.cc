@@ -78,11 +78,21 @@ TEST(LaunchArgs, EachBadArgumentIsNamedWithItsValueAndWhatIsAllowed) {
   }
 }
 
-TEST(LaunchArgs, HeadsBeyond32BitsAreNamed) {
-  const LaunchFacts facts = facts_of("hidden=1,layout=heads");
-  const Status status = launch(facts, args_for(facts, 1, int64_t{1} << 32));
-  EXPECT_NE(status.message().find("heads=4294967296 is too many"), std::string::npos)
-      << status.message();
+TEST(LaunchArgs, HeadsBeyondAGridAreNamed) {
+  for (const auto& [spec, most] :
+       {std::pair{"hidden=1,layout=heads", int64_t{0x7fffffff}},
+        std::pair{"hidden=65536,layout=heads", int64_t{0x7fffffff} / 8}}) {
+    const LaunchFacts facts = facts_of(spec);
+    for (const auto& [tokens, heads] : {std::pair{int64_t{1}, most + 1}, {2, kMax}, {kMax, kMax}}) {
+      rmsjit_args args = args_for(facts, 1, 1);
+      args.tokens = tokens;
+      args.heads = heads;
+      const std::string expected =
+          "heads=" + std::to_string(heads) + " is too many: at most " + std::to_string(most);
+      const Status status = launch(facts, args);
+      EXPECT_NE(status.message().find(expected), std::string::npos) << status.message();
+    }
+  }
 }
 
 }  // namespace

@@ -38,6 +38,32 @@ TEST_F(LaunchTest, ALaunchIsOneDriverCallWithWhatTheCallerGave) {
   EXPECT_EQ(params.eps, args.eps);
 }
 
+TEST_F(LaunchTest, FewLongRowsTakeTheEntryThatThePlanHasForThem) {
+  make_runtime();
+  const LoadedKernel& kernel = prepared("hidden=65536");
+  push(kernel.where().context);
+  const int64_t most = kernel.where().facts.multiprocessors / 8;
+  for (const auto& [rows, entry] :
+       {std::pair{int64_t{1}, "rmsnorm_few_rows"}, std::pair{most, "rmsnorm_few_rows"},
+        std::pair{most + 1, "rmsnorm_packed"}}) {
+    ASSERT_TRUE(kernel.launch(args_of(65536, rows), stream_on(kernel)).ok());
+    EXPECT_STREQ(last().function, entry) << rows;
+  }
+}
+
+TEST_F(LaunchTest, TokensOfRowsWithHeadsAreTheSecondDimensionOfTheGrid) {
+  make_runtime();
+  const LoadedKernel& kernel = prepared("hidden=4096,layout=heads");
+  push(kernel.where().context);
+  rmsjit_args args = args_of(4096, 7);
+  args.heads = 3;
+  args.x_head_stride = args.y_head_stride = 4096;
+  args.x_token_stride = args.y_token_stride = 3 * 4096;
+  ASSERT_TRUE(kernel.launch(args, stream_on(kernel)).ok());
+  EXPECT_EQ(last().config.gridDimX, 3u);
+  EXPECT_EQ(last().config.gridDimY, 7u);
+}
+
 TEST_F(LaunchTest, ALookedUpLaunchIsOneDriverCallToo) {
   make_runtime();
   const LoadedKernel& kernel = prepared("hidden=4096,residual=add");

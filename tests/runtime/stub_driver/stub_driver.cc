@@ -255,7 +255,9 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, voi
   for (unsigned i = 0; i < std::min(config->numAttrs, 4u); ++i) {
     last.attributes[i] = config->attrs[i];
   }
-  std::memcpy(last.params, params[0], driver.params_bytes);
+  if (driver.params_bytes > 0) {
+    std::memcpy(last.params, params[0], driver.params_bytes);
+  }
   return CUDA_SUCCESS;
 }
 #endif
