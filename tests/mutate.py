@@ -100,6 +100,10 @@ def judge(bug, build):
 
 
 def main():
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
+        print("usage: tests/mutate.py WORK [ID or WORD...]: WORK is a folder for the broken copies",
+              file=sys.stderr)
+        return 2
     work = pathlib.Path(sys.argv[1]).resolve()
     chosen = set(sys.argv[2:])
     source, build = work, work / "build/release"
