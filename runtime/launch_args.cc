@@ -92,7 +92,7 @@ inline KernelEntry choose_entry(const LaunchFacts& facts, int64_t rows, bool pac
   block.entry = choose_entry(facts, rows, is_packed(spans));
   if (fill_grid(facts, extent, rows, block)) return {};
   if (facts.has_heads && std::min(extent.tokens, extent.heads) > LaunchGrid::kMostY) {
-    return errors::heads_too_many(extent.heads, LaunchGrid::kMostY);
+    return errors::tokens_and_heads_too_many(extent.tokens, extent.heads, LaunchGrid::kMostY);
   }
   return errors::rows_too_many(extent.tokens, extent.heads, most_rows(facts, extent.heads));
 }

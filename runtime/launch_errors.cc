@@ -21,6 +21,11 @@ Status heads_too_many(int64_t heads, int64_t limit) {
   return bad(fmt::format("heads={} is too many: at most {}", heads, limit));
 }
 
+Status tokens_and_heads_too_many(int64_t tokens, int64_t heads, int64_t limit_of_one) {
+  return bad(fmt::format("tokens={} and heads={} are too many together: one of them at most {}",
+                         tokens, heads, limit_of_one));
+}
+
 Status rows_too_many(int64_t tokens, int64_t heads, int64_t limit) {
   return bad(fmt::format("tokens={} times heads={} is too many rows: at most {} a launch", tokens,
                          heads, limit));

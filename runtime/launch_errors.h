@@ -13,6 +13,7 @@ namespace rmsjit::errors {
 
 Status count_negative(const char* field, int64_t value);
 Status heads_too_many(int64_t heads, int64_t limit);
+Status tokens_and_heads_too_many(int64_t tokens, int64_t heads, int64_t limit_of_one);
 Status rows_too_many(int64_t tokens, int64_t heads, int64_t limit);
 Status eps_not_allowed(float eps);
 Status reserved_not_zero(int32_t value);

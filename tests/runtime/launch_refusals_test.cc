@@ -95,5 +95,19 @@ TEST(LaunchArgs, HeadsBeyondAGridAreNamed) {
   }
 }
 
+// Either of them may be large, whichever it is; a grid has no room for two.
+TEST(LaunchArgs, TokensAndHeadsBeyondAGridAreNamedTogether) {
+  const LaunchFacts facts = facts_of("hidden=4096,layout=heads");
+  const auto say = [&](int64_t tokens, int64_t heads) {
+    rmsjit_args args = args_for(facts, tokens, heads);
+    args.y = address(int64_t{1} << 50);
+    return launch(facts, args).message();
+  };
+  EXPECT_EQ(say(65537, 70000),
+            "tokens=65537 and heads=70000 are too many together: one of them at most 65535");
+  EXPECT_EQ(say(65535, 70000), "");
+  EXPECT_EQ(say(70000, 65535), "");
+}
+
 }  // namespace
 }  // namespace rmsjit

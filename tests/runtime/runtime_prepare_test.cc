@@ -23,7 +23,7 @@ TEST_F(RuntimeTest, CreatingARuntimeTouchesNeitherDriverNorDisk) {
   EXPECT_FALSE(std::filesystem::exists(dir_.path("cache")));
 }
 
-TEST_F(RuntimeTest, PrepareLoadsOnceAndMakesBothEntriesResident) {
+TEST_F(RuntimeTest, PrepareLoadsOnceAndMakesEveryEntryResident) {
   RuntimeCore& runtime = make_runtime();
   const LoadedKernel& kernel = prepared("hidden=4096");
   EXPECT_EQ(calls(kcuModuleLoadData), 1);
@@ -34,6 +34,9 @@ TEST_F(RuntimeTest, PrepareLoadsOnceAndMakesBothEntriesResident) {
   EXPECT_EQ(calls(kcuModuleLoadData), 1);
   EXPECT_EQ(runtime.store().counters().memory_hits, 2u);
   EXPECT_EQ(runtime.store().counters().loaded_kernels, 1u);
+  prepared("hidden=65536");  // which has an entry for few rows
+  EXPECT_EQ(calls(kcuModuleGetFunction), 2 + 3);
+  EXPECT_EQ(calls(kcuFuncLoad), 2 + 3);
 }
 
 TEST_F(RuntimeTest, TheCallersContextIsRestored) {
