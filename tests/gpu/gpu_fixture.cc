@@ -9,6 +9,11 @@ namespace rmsjit::gpu {
 
 bool short_run() { return getenv("RMSJIT_GPU_SHORT") != nullptr; }
 
+int64_t heads_of(const NormSpec& spec, int64_t turn) {
+  constexpr int64_t kCounts[] = {8, 3, 6};
+  return spec.layout == Layout::kHeads ? kCounts[turn % 3] : 1;
+}
+
 rmsjit_args tight_args(const NormSpec& spec, const bench::TensorSet& set, int64_t tokens) {
   rmsjit_args args{};
   args.struct_size = sizeof args;

@@ -35,6 +35,9 @@ class Slice {
   int index_, seen_ = 0;
 };
 
+// 1 where the spec has no heads; else of odd counts, where a block has one head, and of even ones,
+// where it has several (LaunchGrid::heads_shift), by turns.
+int64_t heads_of(const NormSpec& spec, int64_t turn);
 // Arguments of the set's rows without padding; outputs in place are those that the spec has so.
 rmsjit_args tight_args(const NormSpec& spec, const bench::TensorSet& set, int64_t tokens);
 std::vector<char> bytes_of(const bench::Buffer& buffer);

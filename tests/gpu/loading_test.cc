@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "runtime/driver.h"
+#include "runtime/launch_grid.h"
+#include "runtime/launch_plan.h"
 #include "tests/gpu/gpu_fixture.h"
 
 namespace rmsjit::gpu {
@@ -64,10 +66,14 @@ class Watch {
 
 class Loading : public OnDevice {
  protected:
-  // Each entry's first launch.
-  void launch_both(const NormSpec& spec, const rmsjit_kernel* kernel) {
-    const auto set = std::move(bench::make_tensor_sets(*cuda, spec, 2, 1)[0]);
+  // Each entry's first launch: for few rows (where there is one), packed, any.
+  void launch_each(const NormSpec& spec, const Tuning& tuning, const rmsjit_kernel* kernel) {
+    const int64_t few =
+        few_rows_limit(tuning, cuda->attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT));
+    const auto set = std::move(bench::make_tensor_sets(*cuda, spec, few + 2, 1)[0]);
     rmsjit_args args = tight_args(spec, set, 1);
+    expect_launch(kernel, args, stream->get());
+    args.tokens = few + 1;
     expect_launch(kernel, args, stream->get());
     args.x = static_cast<const char*>(args.x) + dtype_bytes(spec.x_dtype());
     expect_launch(kernel, args, stream->get());
@@ -85,10 +91,11 @@ TEST_F(Loading, EveryEntryOfAPreparedKeyIsLoadedBeforeItsFirstLaunch) {
     Watch::functions.clear();
     const rmsjit_kernel* kernel = runtime->prepare(spec);
     ASSERT_NE(kernel, nullptr);
-    ASSERT_GE(Watch::functions.size(), 2u);
+    const Tuning tuning = launch_plan(spec, Target{cuda->sm()});
+    EXPECT_EQ(Watch::functions.size(), tuning.few_rows ? 3u : 2u);
     for (const CUfunction function : Watch::functions) EXPECT_EQ(Watch::is_loaded(function), 1);
     const int loads = Watch::loads;
-    launch_both(spec, kernel);
+    launch_each(spec, tuning, kernel);
     EXPECT_EQ(Watch::loads, loads) << "a launch loads nothing";
   }
   RecordProperty("loaded_when_found", Watch::loaded_when_found);

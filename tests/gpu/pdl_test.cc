@@ -56,11 +56,11 @@ INSTANTIATE_TEST_SUITE_P(Slice, PdlVariants, testing::Range(0, Slice::kCount));
 // Per variant 10 000 rounds: 2500 for each neighbour, eager and in a graph.
 TEST_P(PdlVariants, EveryVariantWaitsForALateWriterAndForALateReader) {
   Slice slice(GetParam());
+  int64_t turn = 0;
   for (const NormSpec& spec : covering_specs(Target{cuda->sm()})) {
     if (spec.pdl != Pdl::kOn || !slice.takes(8)) continue;
-    const int64_t heads = spec.layout == Layout::kHeads ? 3 : 1;
     const bool is_long = spec.hidden > 20000;
-    run(spec, {is_long ? 2 : 7, heads, 1}, is_long ? 500 : 2500);
+    run(spec, {is_long ? 2 : 7, heads_of(spec, turn++), 1}, is_long ? 500 : 2500);
     if (HasFatalFailure()) return;
   }
 }
@@ -76,7 +76,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST_P(PdlShapes, WaitTenThousandTimesForEachNeighbour) {
   const NormSpec spec = spec_of(GetParam());
-  run(spec, {spec.hidden > 20000 ? 2 : 16, spec.layout == Layout::kHeads ? 3 : 1, 1}, 5000);
+  run(spec, {spec.hidden > 20000 ? 2 : 16, heads_of(spec, 0), 1}, 5000);
 }
 
 TEST_F(PdlTest, AChainOfThreeNormsPassesEachOnesOutputOn) {
