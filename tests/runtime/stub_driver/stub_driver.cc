@@ -3,31 +3,11 @@
 
 #include <stdlib.h>
 
-#include <algorithm>
+#include <iterator>
+#include <utility>
 #include <vector>
 
-extern "C" __attribute__((weak)) void __lsan_ignore_object(const void*);
-
-// The objects behind the driver's opaque handles.
-struct CUctx_st {
-  int device;
-  unsigned long long id;
-};
-struct CUstream_st {
-  CUcontext context;
-  CUstreamCaptureStatus status;
-  CUresult answer;
-};
-struct CUfunc_st {
-  CUmodule module;
-  const char* name;
-  bool resident;
-};
-struct CUmod_st {
-  CUcontext context;
-  CUfunc_st functions[3];
-  uint64_t hash;
-};
+#include "tests/runtime/stub_driver/stub_objects.h"
 
 namespace {
 
@@ -62,14 +42,6 @@ CUresult make_resident(CUfunction function) {
   return CUDA_SUCCESS;
 }
 
-// What lives in a driver is the driver's: tests count modules and contexts, a leak checker need
-// not.
-template <class T>
-T* of_the_driver(T* object) {
-  if (__lsan_ignore_object != nullptr) __lsan_ignore_object(object);
-  return object;
-}
-
 CUcontext top() { return current.empty() ? nullptr : current.back(); }
 CUcontext context_of(CUstream stream) { return stream == nullptr ? top() : stream->context; }
 
@@ -78,13 +50,7 @@ CUresult judge_image(const char* image, int sm) {
     driver.refuse_images--;
     return driver.refusal;
   }
-  if (std::strncmp(image, ".version", 8) == 0) return CUDA_SUCCESS;
-  Elf64_Ehdr header;
-  std::memcpy(&header, image, sizeof header);
-  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return CUDA_ERROR_INVALID_IMAGE;
-  const int image_sm = static_cast<int>(header.e_flags >> 8 & 0xff);
-  const bool serves = image_sm / 10 == sm / 10 && image_sm <= sm;
-  return serves ? CUDA_SUCCESS : CUDA_ERROR_NO_BINARY_FOR_GPU;
+  return answer_to(image, sm);
 }
 
 }  // namespace
@@ -249,15 +215,7 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, voi
   if (context_of(config->hStream) != function->module->context) return CUDA_ERROR_INVALID_HANDLE;
   if (const CUresult loaded = make_resident(function); loaded != CUDA_SUCCESS) return loaded;
   launched = function->module->hash;
-  Launch& last = driver.last;
-  std::strncpy(last.function, function->name, sizeof last.function - 1);
-  last.config = *config;
-  for (unsigned i = 0; i < std::min(config->numAttrs, 4u); ++i) {
-    last.attributes[i] = config->attrs[i];
-  }
-  if (driver.params_bytes > 0) {
-    std::memcpy(last.params, params[0], driver.params_bytes);
-  }
+  driver.last.keep(function->name, *config, params[0], driver.params_bytes);
   return CUDA_SUCCESS;
 }
 #endif

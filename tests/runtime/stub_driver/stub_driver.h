@@ -50,6 +50,13 @@ struct Launch {
   CUlaunchConfig config;
   CUlaunchAttribute attributes[4];
   unsigned char params[512];
+
+  void keep(const char* name, const CUlaunchConfig& given, const void* block, size_t bytes) {
+    std::strncpy(function, name, sizeof function - 1);
+    config = given;
+    for (unsigned i = 0; i < config.numAttrs && i < 4; ++i) attributes[i] = config.attrs[i];
+    if (bytes > 0) std::memcpy(params, block, bytes);
+  }
 };
 
 struct Driver {
