@@ -73,6 +73,7 @@ inline bool fill_grid(const LaunchFacts& facts, Extent extent, int64_t rows, Lau
   }
   block.params.tokens = extent.tokens;
   block.params.heads_shift = block.grid.heads_shift;
+  block.params.block_rows = block.grid.rows;
   return block.grid.fits;
 }
 

@@ -2,6 +2,7 @@
 #include "runtime/launch_plan.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace rmsjit {
 namespace {
@@ -14,19 +15,19 @@ int next_power_of_two(int64_t n) {
 
 constexpr int kFirstWithClusters = 90;
 
-// 32-bit registers of a leaf, and of what is loaded for one before the sum: a realigned leaf comes
-// with its neighbours' ends.
-int leaf_words(DType dtype) { return 2 * static_cast<int>(dtype_bytes(dtype)); }
+// 32-bit registers of what is loaded for a leaf before the sum: a realigned leaf comes with its
+// neighbours' ends.
 int input_leaf_words(const NormSpec& spec, int threads_per_row) {
   const int ends = realigns(spec, threads_per_row) ? 4 : 0;
-  return leaf_words(spec.x_dtype()) + ends +
-         (spec.has_residual() ? leaf_words(spec.residual_dtype_resolved()) + ends : 0);
+  return leaf_words(spec, spec.x_dtype()) + ends +
+         (spec.has_residual() ? leaf_words(spec, spec.residual_dtype_resolved()) + ends : 0);
 }
 
 // From `rmsnorm-bench tune` on an H100, bf16: the single plan of each size that costs least over
-// row counts from 1 to 8192. A size that is not in the file has the block of the next larger one;
-// up to 32 leaves that block has as many threads a row as leaves, rounded up to a power of two.
-// Other targets use the same file: what decides is latency inside one multiprocessor.
+// row counts from 1 to 8192. Sizes are leaves, so that rows of f32 have the plan of their bytes.
+// One that is not in the file has the block of the next larger one; up to 32 leaves that block has
+// as many threads a row as leaves, rounded up to a power of two. Other targets use the same file:
+// what decides is latency inside one multiprocessor.
 struct PlanRow {
   int most_leaves;
   BlockShape plain, add, plain_pdl, add_pdl;
@@ -80,12 +81,12 @@ Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockSh
   tuning.max_rows_per_block = shape.rows;
   tuning.cluster = shape.cluster;
   tuning.trigger = shape.trigger;
-  const int leaves = static_cast<int>((spec.hidden + 7) / 8);
+  const int leaves = leaves_of(spec);
   const int row_threads = shape.threads * shape.cluster;
   const int slots = (leaves + row_threads - 1) / row_threads;
   const int held = held_leaf_words(spec);
   const int input = input_leaf_words(spec, shape.threads);
-  const int weight = leaf_words(spec.weight_dtype());
+  const int weight = leaf_words(spec, spec.weight_dtype());
   // Registers a thread may have, less about 24 for addresses, the sum and the arithmetic.
   const int block = std::max(shape.threads * shape.rows, 256);
   const int budget = std::min(255, 65536 / block) - 24;
@@ -114,9 +115,9 @@ Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockSh
 }
 
 Tuning launch_plan(const NormSpec& spec, const Target& target) {
-  const int leaves = static_cast<int>((spec.hidden + 7) / 8);
+  const int leaves = leaves_of(spec);
   const PlanRow* row = kPlans;
-  while (row->most_leaves < leaves) ++row;
+  while (row->most_leaves < leaves && row != std::end(kPlans) - 1) ++row;
   const bool pdl = spec.pdl == Pdl::kOn;
   BlockShape shape =
       spec.has_residual() ? (pdl ? row->add_pdl : row->add) : (pdl ? row->plain_pdl : row->plain);

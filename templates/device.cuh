@@ -107,6 +107,12 @@ RMSJIT_DEVICE float rsqrt_exact(float v) { return __frsqrt_rn(v); }
 RMSJIT_DEVICE float shuffle_xor(float v, int lane_mask) {
   return __shfl_xor_sync(0xffffffffu, v, lane_mask);
 }
+// The value of the other lane of a pair (lane ^ 1), whose two lanes come here together.
+RMSJIT_DEVICE float shuffle_pair(float v) {
+  u32 lane;
+  asm("mov.u32 %0, %%laneid;" : "=r"(lane));
+  return __shfl_xor_sync(3u << (lane & 30u), v, 1);
+}
 // The value of the lane below; lane 0 gets its own.
 RMSJIT_DEVICE u32 shuffle_up(u32 v) { return __shfl_up_sync(0xffffffffu, v, 1); }
 RMSJIT_DEVICE void block_barrier() { __syncthreads(); }

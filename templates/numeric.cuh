@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The element types, and Leaf: eight neighbouring elements of a row as they lie in memory. A leaf
-// is the unit of everything: one thread's load, one term of the fixed sum, one thread's store.
+// The element types, and Leaf: neighbouring elements of a row as they lie in memory. A leaf is the
+// unit of everything: one thread's load, what it adds to the sum, its store. Spec::kLeaf says how
+// many: eight, or four where everything is f32, so that a leaf is one access of 16 bytes.
 #ifndef RMSJIT_NUMERIC_CUH
 #define RMSJIT_NUMERIC_CUH
 
@@ -10,7 +11,7 @@ namespace rmsjit {
 
 // Constants are enumerators throughout: NVRTC turns each constexpr variable into a global of the
 // image, and an image with globals takes the driver ten times as long to load.
-enum : int { kLeafElements = 8, kLeafPairs = 4, kWarpThreads = 32 };
+enum : int { kWarpThreads = 32 };
 
 // Two neighbouring elements, the unit of conversion.
 struct Pair {
@@ -57,9 +58,10 @@ struct PickType<false, A, B> {
   using type = B;
 };
 
-template <class T>
+template <class T, int kCount>
 struct Leaf {
-  enum : int { kWords = int{kLeafElements} * int{T::kBytes} / 4 };
+  using Type = T;
+  enum : int { kElements = kCount, kPairs = kCount / 2, kWords = kCount * int{T::kBytes} / 4 };
   u32 word[kWords];
 
   RMSJIT_DEVICE Pair pair(int i) const {
@@ -96,27 +98,31 @@ struct Leaf {
   }
 };
 
+template <class Spec, class T>
+using LeafOf = Leaf<T, Spec::kLeaf>;
+
 // What a thread keeps of h between the sum and the output.
 template <class Spec>
-using HeldType =
-    typename PickType<Spec::kResidual,
-                      typename PickType<Spec::kOutputRounded, typename Spec::R, f32_t>::type,
-                      typename Spec::X>::type;
+using HeldLeaf =
+    LeafOf<Spec,
+           typename PickType<Spec::kResidual,
+                             typename PickType<Spec::kOutputRounded, typename Spec::R, f32_t>::type,
+                             typename Spec::X>::type>;
 
 // Loads the first kCount elements of the leaf at `at`; the rest are +0. kPacked: `at` is a multiple
 // of 16 bytes, so that a whole leaf is one or two 16-byte accesses.
-template <class T, bool kPacked, int kCount>
-RMSJIT_DEVICE void load_leaf(Leaf<T>& leaf, const typename T::Storage* at) {
-  if constexpr (kPacked && kCount == kLeafElements) {
+template <bool kPacked, int kCount, class T, int kN>
+RMSJIT_DEVICE void load_leaf(Leaf<T, kN>& leaf, const typename T::Storage* at) {
+  if constexpr (kPacked && kCount == kN) {
     RMSJIT_UNROLL
-    for (int i = 0; i < Leaf<T>::kWords; i += 4) {
+    for (int i = 0; i < leaf.kWords; i += 4) {
       const Words<4> v = load_words(reinterpret_cast<const Words<4>*>(at + i * 4 / T::kBytes));
       leaf.set_quad(i, v);
     }
   } else {
     enum : int { kEach = 4 / T::kBytes };  // elements a word
     RMSJIT_UNROLL
-    for (int i = 0; i < Leaf<T>::kWords; ++i) {
+    for (int i = 0; i < leaf.kWords; ++i) {
       leaf.word[i] = i * kEach < kCount ? load_element(at + i * kEach) : 0;
       if constexpr (kEach == 2) {
         if (i * 2 + 1 < kCount) leaf.word[i] |= load_element(at + i * 2 + 1) << 16;
@@ -126,17 +132,17 @@ RMSJIT_DEVICE void load_leaf(Leaf<T>& leaf, const typename T::Storage* at) {
 }
 
 // Stores the first kCount elements.
-template <class T, bool kPacked, int kCount>
-RMSJIT_DEVICE void store_leaf(const Leaf<T>& leaf, typename T::Storage* at) {
-  if constexpr (kPacked && kCount == kLeafElements) {
+template <bool kPacked, int kCount, class T, int kN>
+RMSJIT_DEVICE void store_leaf(const Leaf<T, kN>& leaf, typename T::Storage* at) {
+  if constexpr (kPacked && kCount == kN) {
     RMSJIT_UNROLL
-    for (int i = 0; i < Leaf<T>::kWords; i += 4) {
+    for (int i = 0; i < leaf.kWords; i += 4) {
       store_words(reinterpret_cast<Words<4>*>(at + i * 4 / T::kBytes), leaf.quad(i));
     }
   } else {
     enum : int { kEach = 4 / T::kBytes };
     RMSJIT_UNROLL
-    for (int i = 0; i < Leaf<T>::kWords; ++i) {
+    for (int i = 0; i < leaf.kWords; ++i) {
       if (i * kEach < kCount) store_element(at + i * kEach, leaf.word[i]);
       if constexpr (kEach == 2) {
         if (i * 2 + 1 < kCount) store_element(at + i * 2 + 1, leaf.word[i] >> 16);

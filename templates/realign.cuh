@@ -40,13 +40,14 @@ RMSJIT_DEVICE void drop_bytes(u32 (&word)[kOut + 4], u32 bytes) {
 // What is loaded of a leaf, before anything looks at it: the aligned pieces that hold it, or, at
 // the row's ends, its elements one by one. The loads of many leaves are in flight before the first
 // is shifted into place.
-template <class T>
+template <class L>
 struct Pieces {
-  u32 word[Leaf<T>::kWords + 4];
+  using T = typename L::Type;
+  u32 word[L::kWords + 4];
 
   RMSJIT_DEVICE void clear() {
     RMSJIT_UNROLL
-    for (int i = 0; i < Leaf<T>::kWords + 4; ++i) word[i] = 0;
+    for (int i = 0; i < L::kWords + 4; ++i) word[i] = 0;
   }
 
   // Of the leaf at `at`, which has a whole leaf before and after it: up to 15 bytes of each.
@@ -54,8 +55,8 @@ struct Pieces {
     const u32 past = bytes_past_16(at);
     const auto* piece = reinterpret_cast<const Words<4>*>(at - past / T::kBytes);
     RMSJIT_UNROLL
-    for (int i = 0; i < Leaf<T>::kWords; i += 4) load_piece(i, piece + i / 4);
-    if (past != 0) load_piece(Leaf<T>::kWords, piece + Leaf<T>::kWords / 4);
+    for (int i = 0; i < L::kWords; i += 4) load_piece(i, piece + i / 4);
+    if (past != 0) load_piece(L::kWords, piece + L::kWords / 4);
   }
 
   template <int kCount>
@@ -65,15 +66,15 @@ struct Pieces {
   }
 
   // The leaf at `at`. around: what load_around loaded, else elements.
-  RMSJIT_DEVICE Leaf<T> leaf(const typename T::Storage* at, bool around) {
-    Leaf<T> v;
+  RMSJIT_DEVICE L leaf(const typename T::Storage* at, bool around) {
+    L v;
     if (around) {
-      drop_bytes<Leaf<T>::kWords>(word, bytes_past_16(at));
+      drop_bytes<L::kWords>(word, bytes_past_16(at));
       RMSJIT_UNROLL
-      for (int i = 0; i < Leaf<T>::kWords; ++i) v.word[i] = word[i];
+      for (int i = 0; i < L::kWords; ++i) v.word[i] = word[i];
     } else {
       RMSJIT_UNROLL
-      for (int i = 0; i < Leaf<T>::kWords; ++i) {
+      for (int i = 0; i < L::kWords; ++i) {
         v.word[i] = T::kBytes == 4 ? word[i] : word[2 * i] | word[2 * i + 1] << 16;
       }
     }
@@ -89,11 +90,11 @@ struct Pieces {
 };
 
 // What store_realigned needs of the leaf before; every lane of the warp calls it.
-template <class T>
-RMSJIT_DEVICE Words<4> last_words_of_lane_below(const Leaf<T>& leaf) {
+template <class L>
+RMSJIT_DEVICE Words<4> last_words_of_lane_below(const L& leaf) {
   Words<4> before;
   RMSJIT_UNROLL
-  for (int i = 0; i < 4; ++i) before.w[i] = shuffle_up(leaf.word[Leaf<T>::kWords - 4 + i]);
+  for (int i = 0; i < 4; ++i) before.w[i] = shuffle_up(leaf.word[L::kWords - 4 + i]);
   return before;
 }
 
@@ -127,13 +128,14 @@ RMSJIT_DEVICE void store_piece_begin(char* piece, const u32* w, u32 bytes) {
 
 // Stores the whole leaf at `at`. `first`: the lane below holds no leaf of this row before it;
 // `last`: the lane above holds no whole leaf after it.
-template <class T>
-RMSJIT_DEVICE void store_realigned(const Leaf<T>& leaf, const Words<4>& before,
-                                   typename T::Storage* at, bool first, bool last) {
-  enum : int { kWords = Leaf<T>::kWords };
+template <class L>
+RMSJIT_DEVICE void store_realigned(const L& leaf, const Words<4>& before,
+                                   typename L::Type::Storage* at, bool first, bool last) {
+  using T = typename L::Type;
+  enum : int { kWords = L::kWords };
   const u32 past = bytes_past_16(at);
   if (past == 0) {
-    store_leaf<T, true, kLeafElements>(leaf, at);
+    store_leaf<true, L::kElements>(leaf, at);
     return;
   }
   u32 word[kWords + 8];

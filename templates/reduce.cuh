@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one fixed sum of squares of a row. Leaf c is the sum of eight squares; with n the next power
-// of two of the leaf count, leaves join by halving: v[c] + v[c + n/2], then n/4, ... down to 1.
+// The one fixed sum of squares of a row. Term c is the sum of eight squares; with n the next power
+// of two of their count, terms join by halving: v[c] + v[c + n/2], then n/4, ... down to 1. A leaf
+// is a term, or, with four elements, half of one: two neighbouring lanes then have a term together,
+// and join it before everything else.
 //
 // Why every plan gives exactly this: thread t of T holds the leaves slot*T + t, so the bits of a
 // leaf's index are [slot | warp of t | lane of t]; where a cluster has the row, its blocks take
@@ -32,7 +34,7 @@ struct Mailbox<1> {};
 template <class Spec>
 struct Scratch : Mailbox<Spec::kCluster> {
   enum : int {
-    kStash = Spec::kSharedSlots * Spec::kThreads * (Leaf<HeldType<Spec>>::kWords / 4),
+    kStash = Spec::kSharedSlots * Spec::kThreads * (HeldLeaf<Spec>::kWords / 4),
     kPartial = Spec::kThreads > kWarpThreads ? Spec::kThreads* Spec::kMaxRows : 4
   };
   Words<4> stash[kStash > 0 ? kStash : 1];
@@ -40,12 +42,23 @@ struct Scratch : Mailbox<Spec::kCluster> {
   static_assert(kStash == 0 || Spec::kMaxRows == 1, "only one long row fits a block");
 };
 
-RMSJIT_DEVICE float leaf_sum(const float (&h)[kLeafElements]) {
-  const float low = fused_multiply_add(
+RMSJIT_DEVICE float sum_of_four(const float* h) {
+  return fused_multiply_add(
       h[3], h[3], fused_multiply_add(h[2], h[2], fused_multiply_add(h[1], h[1], h[0] * h[0])));
-  const float high = fused_multiply_add(
-      h[7], h[7], fused_multiply_add(h[6], h[6], fused_multiply_add(h[5], h[5], h[4] * h[4])));
-  return low + high;
+}
+// The term of this thread's leaf. Called by every thread of a row that is there.
+template <class Spec>
+RMSJIT_DEVICE float term_of_leaf(const float (&h)[Spec::kLeaf]) {
+  const float low = sum_of_four(h);
+  if constexpr (Spec::kLeaf == 8) {
+    return low + sum_of_four(h + 4);
+  } else if constexpr (Spec::kThreads >= kWarpThreads) {
+    return low + shuffle_xor(low, 1);
+  } else if constexpr (Spec::kThreads > 1) {
+    return low + shuffle_pair(low);
+  } else {
+    return low;  // the row has no more
+  }
 }
 
 // The halving order over v: the terms of equal index modulo kStep, from kFirst on. Compile-time
@@ -103,7 +116,7 @@ RMSJIT_DEVICE float row_sum(float v, Scratch<Spec>& scratch) {
   if constexpr (Spec::kCluster > 1) v = cluster_sum<Spec::kThreads>(v, scratch);
   enum : int { kLanes = Spec::kThreads < kWarpThreads ? Spec::kThreads : kWarpThreads };
   RMSJIT_UNROLL
-  for (int mask = kLanes / 2; mask > 0; mask /= 2) v += shuffle_xor(v, mask);
+  for (int mask = kLanes / 2; mask >= 8 / Spec::kLeaf; mask /= 2) v += shuffle_xor(v, mask);
   return v;
 }
 

@@ -48,14 +48,32 @@ const char* entry_name(KernelEntry entry) {
   return "";
 }
 
+int leaf_elements(const NormSpec& spec) {
+  const auto wide = [](DType dtype) { return dtype == DType::kF32; };
+  // The residual of a wide x is wide.
+  return wide(spec.x_dtype()) && wide(spec.y_dtype()) &&
+                 (!spec.has_weight() || wide(spec.weight_dtype()))
+             ? 4
+             : 8;
+}
+
+int leaves_of(const NormSpec& spec) {
+  const int leaf = leaf_elements(spec);
+  return static_cast<int>((spec.hidden + leaf - 1) / leaf);
+}
+
 bool realigns(const NormSpec& spec, int threads_per_row) {
-  return spec.hidden % 8 != 0 && threads_per_row >= 32;
+  return spec.hidden % leaf_elements(spec) != 0 && threads_per_row >= 32;
+}
+
+int leaf_words(const NormSpec& spec, DType dtype) {
+  return leaf_elements(spec) * static_cast<int>(dtype_bytes(dtype)) / 4;
 }
 
 int held_leaf_words(const NormSpec& spec) {
-  if (!spec.has_residual()) return 2 * static_cast<int>(dtype_bytes(spec.x_dtype()));
-  if (spec.add_round == AddRound::kUnrounded) return 8;
-  return 2 * static_cast<int>(dtype_bytes(spec.residual_dtype_resolved()));
+  if (!spec.has_residual()) return leaf_words(spec, spec.x_dtype());
+  if (spec.add_round == AddRound::kUnrounded) return leaf_words(spec, DType::kF32);
+  return leaf_words(spec, spec.residual_dtype_resolved());
 }
 
 int dynamic_shared_bytes(const NormSpec& spec, const Tuning& tuning) {
@@ -65,9 +83,8 @@ int dynamic_shared_bytes(const NormSpec& spec, const Tuning& tuning) {
 
 Tuning few_rows_tuning(const NormSpec& spec, const Tuning& tuning) {
   Tuning few = tuning;
-  const int leaves = static_cast<int>((spec.hidden + 7) / 8);
   const int row_threads = tuning.threads_per_row * tuning.cluster;
-  few.register_slots = few.load_chunk = (leaves + row_threads - 1) / row_threads;
+  few.register_slots = few.load_chunk = (leaves_of(spec) + row_threads - 1) / row_threads;
   few.shared_slots = 0;
   few.weight_early = true;
   few.few_rows = false;
@@ -114,6 +131,7 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
     constant("kSharedBytes", shared_bytes(spec, of));
   };
   constant("kHidden", spec.hidden);
+  constant("kLeaf", leaf_elements(spec));
   constant("kThreads", tuning.threads_per_row);
   constant("kMaxRows", tuning.max_rows_per_block);
   constant("kCluster", tuning.cluster);

@@ -20,7 +20,7 @@ enum class Trigger { kWait, kLoads, kEnd };
 // choice here changes a bit of the result (DESIGN: the fixed sum).
 struct Tuning {
   // Threads a row in one block: a power of two, or any multiple of 32 that is at least
-  // ceil(hidden / 8).
+  // leaves_of(spec); two at least where two lanes have a term together (leaves of four elements).
   int threads_per_row = 0;
   // Blocks a row: 1, 2, 4 or 8. More than one (a cluster, sm_90 and newer) has threads_per_row a
   // power of two that is at least 32 * cluster, and one row.
@@ -28,8 +28,8 @@ struct Tuning {
   // blockDim.y may be any value from min_rows_per_block() to this; threads x rows <= 1024.
   int max_rows_per_block = 1;
   // Where a thread's leaves wait for the sum: the first in registers, the next in shared memory,
-  // and the rest nowhere: they are read again, from L2. One leaf a slot, ceil(hidden / 8 / threads
-  // / cluster) slots.
+  // and the rest nowhere: they are read again, from L2. One leaf a slot, ceil(leaves / threads /
+  // cluster) slots.
   int register_slots = 1;
   int shared_slots = 0;
   // Weight loaded before the sum (hides its latency), or after it (fewer registers).
@@ -52,10 +52,19 @@ enum class KernelEntry : uint8_t { kPacked, kAny, kFewRows };
 inline constexpr int kKernelEntries = 3;
 const char* entry_name(KernelEntry entry);
 
+// Elements of a leaf, a thread's unit of work: eight, or four where every tensor is f32, so that a
+// leaf is never more than one access of 16 bytes of the row that is read.
+int leaf_elements(const NormSpec& spec);
+// Of a row, the last one perhaps a part.
+int leaves_of(const NormSpec& spec);
+
 // Whether the unpacked entry realigns leaves (templates/realign.cuh): for rows of at least a warp
 // whose size is no multiple of a leaf. Contiguous, they are unaligned all but always. Elsewhere
 // that entry serves the odd view, and the code is not worth its compile time.
 bool realigns(const NormSpec& spec, int threads_per_row);
+
+// 32-bit registers of a leaf of such elements.
+int leaf_words(const NormSpec& spec, DType dtype);
 
 // 32-bit registers that hold one leaf of h between the sum and the output.
 int held_leaf_words(const NormSpec& spec);

@@ -9,7 +9,7 @@
 // the threads of a row. A long row may have a cluster of kCluster blocks, which share its warps.
 // A row moves x and residual once (slots that fit neither registers nor shared memory: twice, the
 // second time from L2), residual_out and y once, the weight once from L2. Limits: hidden 1 ..
-// 262144, 64-bit strides, rows < 2^31 blocks.
+// 262144, 64-bit strides, and the blocks of a grid (runtime/launch_grid.h).
 #ifndef RMSJIT_RMSNORM_CUH
 #define RMSJIT_RMSNORM_CUH
 
@@ -20,19 +20,19 @@
 namespace rmsjit {
 
 // In realign.cuh, which spec.cuh includes where the kernel needs it (Spec::kRealign).
-template <class T>
+template <class L>
 struct Pieces;
-template <class T>
-RMSJIT_DEVICE Words<4> last_words_of_lane_below(const Leaf<T>& leaf);
-template <class T>
-RMSJIT_DEVICE void store_realigned(const Leaf<T>& leaf, const Words<4>& before,
-                                   typename T::Storage* at, bool first, bool last);
+template <class L>
+RMSJIT_DEVICE Words<4> last_words_of_lane_below(const L& leaf);
+template <class L>
+RMSJIT_DEVICE void store_realigned(const L& leaf, const Words<4>& before,
+                                   typename L::Type::Storage* at, bool first, bool last);
 
 template <class Spec>
 struct Shape {
   enum : int {
-    kFullLeaves = Spec::kHidden / kLeafElements,
-    kTail = Spec::kHidden % kLeafElements,
+    kFullLeaves = Spec::kHidden / Spec::kLeaf,
+    kTail = Spec::kHidden % Spec::kLeaf,
     kLeaves = kFullLeaves + (kTail != 0),
     kRowThreads = Spec::kThreads * Spec::kCluster,
     kSlots = (kLeaves + kRowThreads - 1) / kRowThreads,
@@ -53,6 +53,8 @@ struct Shape {
                 "a plan holds more than the row: see launch_plan.cc");
   static_assert(kSlots == 1 || (kRowThreads & (kRowThreads - 1)) == 0,
                 "a row of several slots needs a power-of-two number of threads");
+  static_assert(Spec::kLeaf == 8 || kRowThreads > 1 || kLeaves == 1,
+                "two lanes have a term of the sum together");
   static_assert(Spec::kCluster == 1 || Spec::kMaxRows == 1, "a cluster has one row");
   static_assert(Spec::kThreads % kWarpThreads == 0 || kWarpThreads % Spec::kThreads == 0,
                 "the threads of a row are whole warps or divide one");
@@ -70,7 +72,7 @@ RMSJIT_DEVICE Place place_of_row(const RmsNormParams& p) {
   const u32 block = block_x() / Spec::kCluster;
   const u32 row = Spec::kMaxRows == 1 ? 0 : thread_y();
   if constexpr (Spec::kHeads && Spec::kMaxRows > 1) {
-    const u32 token = block_y() * (rows_per_block() >> p.heads_shift) + (row >> p.heads_shift);
+    const u32 token = block_y() * (p.block_rows >> p.heads_shift) + (row >> p.heads_shift);
     return {token, (block << p.heads_shift) + (row & ((1u << p.heads_shift) - 1))};
   } else if constexpr (Spec::kHeads) {
     return {block_y(), block};
@@ -107,18 +109,18 @@ RMSJIT_DEVICE bool is_tail(int slot) {
 
 template <class Spec>
 RMSJIT_DEVICE int slot_offset(int slot) {
-  return slot * (Shape<Spec>::kRowThreads * kLeafElements);
+  return slot * (Shape<Spec>::kRowThreads * Spec::kLeaf);
 }
 
 // Loads a slot's leaf; row is at the leaf of slot 0. What the row does not have is +0.
 template <class Spec, bool kPacked, class T>
-RMSJIT_DEVICE void load_slot(Leaf<T>& leaf, const typename T::Storage* row, int slot) {
+RMSJIT_DEVICE void load_slot(Leaf<T, Spec::kLeaf>& leaf, const typename T::Storage* row, int slot) {
   using S = Shape<Spec>;
   if constexpr (!S::kEven) leaf.clear();
   if (is_whole<Spec>(slot)) {
-    load_leaf<T, kPacked, kLeafElements>(leaf, row + slot_offset<Spec>(slot));
+    load_leaf<kPacked, Spec::kLeaf>(leaf, row + slot_offset<Spec>(slot));
   } else if constexpr (S::kTail != 0) {
-    if (is_tail<Spec>(slot)) load_leaf<T, kPacked, S::kTail>(leaf, row + slot_offset<Spec>(slot));
+    if (is_tail<Spec>(slot)) load_leaf<kPacked, S::kTail>(leaf, row + slot_offset<Spec>(slot));
   }
 }
 
@@ -128,31 +130,33 @@ RMSJIT_DEVICE bool is_inner(int slot) {
   const int index = leaf_index<Spec>(slot);
   return index > 0 && index + 1 < Shape<Spec>::kFullLeaves;
 }
-template <class Spec, bool kPacked, class T>
-RMSJIT_DEVICE void load_slot(Pieces<T>& pieces, const typename T::Storage* row, int slot) {
+template <class Spec, bool kPacked, class L>
+RMSJIT_DEVICE void load_slot(Pieces<L>& pieces, const typename L::Type::Storage* row, int slot) {
   using S = Shape<Spec>;
-  const typename T::Storage* at = row + slot_offset<Spec>(slot);
+  const typename L::Type::Storage* at = row + slot_offset<Spec>(slot);
   pieces.clear();
   if (is_inner<Spec>(slot)) {
     pieces.load_around(at);
   } else if (is_whole<Spec>(slot)) {
-    pieces.template load_elements<kLeafElements>(at);
+    pieces.template load_elements<Spec::kLeaf>(at);
   } else if constexpr (S::kTail != 0) {
     if (is_tail<Spec>(slot)) pieces.template load_elements<S::kTail>(at);
   }
 }
 template <class Spec, class T>
-RMSJIT_DEVICE const Leaf<T>& settle(const Leaf<T>& leaf, const typename T::Storage*, int) {
+RMSJIT_DEVICE const LeafOf<Spec, T>& settle(const Leaf<T, Spec::kLeaf>& leaf,
+                                            const typename T::Storage*, int) {
   return leaf;
 }
-template <class Spec, class T>
-RMSJIT_DEVICE Leaf<T> settle(Pieces<T>& pieces, const typename T::Storage* row, int slot) {
+template <class Spec, class L>
+RMSJIT_DEVICE L settle(Pieces<L>& pieces, const typename L::Type::Storage* row, int slot) {
   return pieces.leaf(row + slot_offset<Spec>(slot), is_inner<Spec>(slot));
 }
 
 // Stores a slot's leaf; every thread of the row calls it, with or without one.
 template <class Spec, bool kPacked, class T>
-RMSJIT_DEVICE void store_slot(const Leaf<T>& leaf, typename T::Storage* row, int slot) {
+RMSJIT_DEVICE void store_slot(const Leaf<T, Spec::kLeaf>& leaf, typename T::Storage* row,
+                              int slot) {
   using S = Shape<Spec>;
   const int index = leaf_index<Spec>(slot);
   typename T::Storage* at = row + slot_offset<Spec>(slot);
@@ -161,26 +165,26 @@ RMSJIT_DEVICE void store_slot(const Leaf<T>& leaf, typename T::Storage* row, int
     if (is_whole<Spec>(slot)) {
       const u32 lane = thread_x() % kWarpThreads;
       const bool last = lane == kWarpThreads - 1 || index + 1 >= S::kFullLeaves;
-      store_realigned<T>(leaf, before, at, lane == 0, last);
+      store_realigned(leaf, before, at, lane == 0, last);
     }
   } else {
-    if (is_whole<Spec>(slot)) store_leaf<T, kPacked, kLeafElements>(leaf, at);
+    if (is_whole<Spec>(slot)) store_leaf<kPacked, Spec::kLeaf>(leaf, at);
   }
   if constexpr (S::kTail != 0) {
-    if (is_tail<Spec>(slot)) store_leaf<T, kPacked, S::kTail>(leaf, at);
+    if (is_tail<Spec>(slot)) store_leaf<kPacked, S::kTail>(leaf, at);
   }
 }
 
 // h of a leaf: what the statistics take (h), what the output takes (the result), and, with a
 // residual, what residual_out receives (r_leaf, rounded).
 template <class Spec>
-RMSJIT_DEVICE Leaf<HeldType<Spec>> add_residual(const Leaf<typename Spec::X>& x_leaf,
-                                                Leaf<typename Spec::R>& r_leaf,
-                                                float (&h)[kLeafElements]) {
-  Leaf<HeldType<Spec>> held;
+RMSJIT_DEVICE HeldLeaf<Spec> add_residual(const LeafOf<Spec, typename Spec::X>& x_leaf,
+                                          LeafOf<Spec, typename Spec::R>& r_leaf,
+                                          float (&h)[Spec::kLeaf]) {
+  HeldLeaf<Spec> held;
   if constexpr (!Spec::kResidual) held = x_leaf;
   RMSJIT_UNROLL
-  for (int i = 0; i < kLeafPairs; ++i) {
+  for (int i = 0; i < held.kPairs; ++i) {
     Pair v = x_leaf.pair(i);
     if constexpr (Spec::kResidual) {
       const Pair r = r_leaf.pair(i);
@@ -204,16 +208,17 @@ RMSJIT_DEVICE float reciprocal_rms(float sum, float eps) {
 }
 
 template <class Spec>
-RMSJIT_DEVICE Leaf<typename Spec::Y> normalise(const Leaf<HeldType<Spec>>& held,
-                                               const Leaf<typename Spec::W>& w_leaf, float rstd) {
-  Leaf<typename Spec::Y> y_leaf;
+RMSJIT_DEVICE LeafOf<Spec, typename Spec::Y> normalise(const HeldLeaf<Spec>& held,
+                                                       const LeafOf<Spec, typename Spec::W>& w_leaf,
+                                                       float rstd) {
+  LeafOf<Spec, typename Spec::Y> y_leaf;
   RMSJIT_UNROLL
-  for (int i = 0; i < kLeafPairs; ++i) {
+  for (int i = 0; i < held.kPairs; ++i) {
     Pair v = held.pair(i);
     v = {v.low * rstd, v.high * rstd};
     if constexpr (Spec::kHasWeight) {
       if constexpr (Spec::kRoundTwice) {
-        Leaf<typename Spec::X> rounded;
+        LeafOf<Spec, typename Spec::X> rounded;
         rounded.set_pair(i, v);
         v = rounded.pair(i);
       }
@@ -235,10 +240,12 @@ struct RowWork {
   using W = typename Spec::W;
   using R = typename Spec::R;
   using Y = typename Spec::Y;
-  using Held = Leaf<HeldType<Spec>>;
+  using Held = HeldLeaf<Spec>;
+  template <class T>
+  using Leaf = LeafOf<Spec, T>;
   enum : bool { kRealign = Spec::kRealign && !kPacked };
   template <class T>
-  using Loaded = typename PickType<kRealign, Pieces<T>, Leaf<T>>::type;
+  using Loaded = typename PickType<kRealign, Pieces<Leaf<T>>, Leaf<T>>::type;
   // Weights in flight together where they are not loaded before the sum.
   enum : int { kWriteChunk = 2 };
 
@@ -254,7 +261,7 @@ struct RowWork {
   // Done before the PDL wait: the addresses come from the arguments alone.
   RMSJIT_DEVICE RowWork(const RmsNormParams& p, Scratch<Spec>& shared, const Place& at)
       : scratch(shared) {
-    const int first = row_thread<Spec>() * kLeafElements;
+    const int first = row_thread<Spec>() * Spec::kLeaf;
     // Unsigned: of a row beyond the last nothing is loaded or stored, wherever it would be.
     const auto offset = [&](const TensorStrides& stride) {
       const u64 row =
@@ -276,7 +283,7 @@ struct RowWork {
     if constexpr (Spec::kHasWeight) {
       if constexpr (kRealign) {
         if (bytes_past_16(weight) != 0) {
-          Pieces<W> pieces;
+          Pieces<Leaf<W>> pieces;
           load_slot<Spec, kPacked>(pieces, weight, slot);
           w = settle<Spec>(pieces, weight, slot);
           return;
@@ -297,7 +304,7 @@ struct RowWork {
   }
 
   // h of a slot for the sum and the output; residual_out gets its part where `store` says so.
-  RMSJIT_DEVICE Held take(int slot, Loaded<X>& x_in, Loaded<R>& r_in, float (&h)[kLeafElements],
+  RMSJIT_DEVICE Held take(int slot, Loaded<X>& x_in, Loaded<R>& r_in, float (&h)[Spec::kLeaf],
                           bool store) {
     Leaf<R> r_leaf;
     if constexpr (Spec::kResidual) r_leaf = settle<Spec>(r_in, residual, slot);
@@ -329,10 +336,10 @@ struct RowWork {
       RMSJIT_UNROLL
       for (int i = 0; i < kTerms; ++i) {
         const int slot = kFirst + i * kStep;
-        float h[kLeafElements];
+        float h[Spec::kLeaf];
         // A slot that is read again stores with its second read: in place, it is its own input.
         hold(slot, take(slot, x_in[i], r_in[i], h, slot < S::kHeldSlots));
-        sums[i] = leaf_sum(h);
+        sums[i] = term_of_leaf<Spec>(h);
       }
       return halving_sum(sums);
     }
@@ -409,7 +416,7 @@ struct RowWork {
         const int slot = first + i;
         if (slot >= end) continue;
         if constexpr (kAgain) {
-          float h[kLeafElements];
+          float h[Spec::kLeaf];
           write_leaf(slot, take(slot, x_in[i], r_in[i], h, true), w[i], rstd);
         } else {
           write_leaf(slot, recall(slot), w[i], rstd);

@@ -12,6 +12,7 @@ struct Spec {
   static RMSJIT_DEVICE constexpr float inv_hidden() { return 0x1p-12f; }
   enum : int {
     kHidden = 4096,
+    kLeaf = 8,
     kThreads = 128,
     kMaxRows = 1,
     kCluster = 1,

@@ -43,7 +43,7 @@ int pick_rows(int threads, int turn) {
 
 // Where h waits: registers, shared memory, nowhere, or a part of each.
 void force_homes(const NormSpec& spec, int turn, Tuning& tuning) {
-  const int leaves = static_cast<int>((spec.hidden + 7) / 8);
+  const int leaves = leaves_of(spec);
   const int row_threads = tuning.threads_per_row * tuning.cluster;
   const int slots = (leaves + row_threads - 1) / row_threads;
   const int slot_bytes = 4 * tuning.threads_per_row * held_leaf_words(spec);
@@ -57,14 +57,15 @@ void force_homes(const NormSpec& spec, int turn, Tuning& tuning) {
 }
 
 Tuning forced_plan(const NormSpec& spec, int turn, int kind) {
-  const int leaves = static_cast<int>((spec.hidden + 7) / 8);
+  const int leaves = leaves_of(spec);
+  const int fewest = leaf_elements(spec) == 4 && leaves > 1 ? 2 : 1;
   std::vector<int> counts;
-  if (kind == 0) counts = thread_counts(leaves, 1, 32);
+  if (kind == 0) counts = thread_counts(leaves, fewest, 32);
   if (kind == 1) counts = odd_thread_counts(leaves);
   if (kind == 2 && turn % 2 == 0) counts = thread_counts(leaves, 256, 1024);
   const bool cluster = kind == 2 && turn % 2 == 1;
   if (cluster) counts = thread_counts(leaves, 32, 256);  // each of its blocks
-  if (counts.empty()) counts = thread_counts(leaves, 1, 1024);
+  if (counts.empty()) counts = thread_counts(leaves, fewest, 1024);
   const int threads = counts[static_cast<size_t>(turn) * 5 % counts.size()];
   BlockShape shape{threads, pick_rows(threads, turn + kind), static_cast<Trigger>(turn / 2 % 3)};
   if (cluster) {

@@ -70,7 +70,9 @@ class Tensors {
     }
     params_.tokens = c.skipped_tokens + c.tokens;
     rows_ = c.tokens * c.heads;
-    params_.heads_shift = grid_of(spec, c).heads_shift;
+    const LaunchGrid grid = grid_of(spec, c);
+    params_.heads_shift = grid.heads_shift;
+    params_.block_rows = grid.rows;
     params_.eps = pool.eps();
     for (int64_t r = 0; r < rows_; ++r) {
       x_->fill_row(r, pool_row(pool, r).x);

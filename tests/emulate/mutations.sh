@@ -20,14 +20,19 @@ bug stats_rounded rmsnorm.cuh 'if constexpr (Spec::kSumRounded) v = r_leaf.pair(
 
 # --- the fixed sum ---
 bug fma_replaced reduce.cuh 'fused_multiply_add(h[1], h[1], h[0] * h[0])' '(h[1] * h[1] + h[0] * h[0])'
-bug one_chain_of_eight reduce.cuh 'return low + high;' \
+bug one_chain_of_eight reduce.cuh 'return low + sum_of_four(h + 4);' \
   'float s = 0; for (int i = 0; i < 8; ++i) s = fused_multiply_add(h[i], h[i], s); return s;'
+bug half_a_term reduce.cuh 'return low + shuffle_xor(low, 1);' 'return low;'
+bug half_a_term_of_short_rows reduce.cuh 'return low + shuffle_pair(low);' 'return low;'
+bug pair_of_a_whole_warp reduce.cuh 'shuffle_pair(low)' 'shuffle_xor(low, 1)'
+bug pair_joined_twice reduce.cuh 'mask >= 8 / Spec::kLeaf' 'mask > 0'
 bug slots_in_sequence reduce.cuh \
   'return halving_sum<kFirst, 2 * kStep>(v) + halving_sum<kFirst + kStep, 2 * kStep>(v);' \
   'float s = 0; for (int i = 0; i < kCount; ++i) s += v[i]; return s;'
 bug lanes_in_other_order reduce.cuh \
-  'for (int mask = kLanes / 2; mask > 0; mask /= 2)' 'for (int mask = 1; mask < kLanes; mask *= 2)'
-bug last_shuffle_missing reduce.cuh 'mask > 0; mask /= 2' 'mask > 1; mask /= 2'
+  'for (int mask = kLanes / 2; mask >= 8 / Spec::kLeaf; mask /= 2)' \
+  'for (int mask = 8 / Spec::kLeaf; mask < kLanes; mask *= 2)'
+bug last_shuffle_missing reduce.cuh 'mask >= 8 / Spec::kLeaf' 'mask > 8 / Spec::kLeaf'
 bug missing_barrier reduce.cuh 'block_barrier();' ';'
 bug barrier_of_first_warp reduce.cuh 'block_barrier();' 'if (thread_x() < 32) block_barrier();'
 bug scratch_of_first_row reduce.cuh 'Spec::kMaxRows == 1 ? 0 : thread_y() * Spec::kThreads' '0'
@@ -35,7 +40,7 @@ bug scratch_of_first_row reduce.cuh 'Spec::kMaxRows == 1 ? 0 : thread_y() * Spec
 # --- which element, which row ---
 bug last_pack_skipped rmsnorm.cuh 'leaf_index<Spec>(slot) < S::kFullLeaves;' 'leaf_index<Spec>(slot) < S::kFullLeaves - 1;'
 bug tail_skipped rmsnorm.cuh 'if (is_tail<Spec>(slot)) load_leaf' 'if (false) load_leaf'
-bug tail_into_next_row rmsnorm.cuh 'store_leaf<T, kPacked, S::kTail>' 'store_leaf<T, kPacked, kLeafElements>'
+bug tail_into_next_row rmsnorm.cuh 'store_leaf<kPacked, S::kTail>' 'store_leaf<kPacked, Spec::kLeaf>'
 bug row_off_by_one rmsnorm.cuh '+ row, 0};' '+ row + 1, 0};'
 bug idle_rows_work rmsnorm.cuh 'Spec::kMaxRows == 1 || place.token < p.tokens' 'true'
 bug swapped_stride rmsnorm.cuh 'offset(p.y_stride)' 'offset(p.x_stride)'
@@ -47,7 +52,7 @@ bug stride_of_32_bits rmsnorm.cuh 'return static_cast<i64>(row) + first;' \
 bug weight_of_first_slot rmsnorm.cuh 'kPacked>(w, weight, slot);' 'kPacked>(w, weight, 0);'
 bug heads_of_the_whole_block rmsnorm.cuh '(row & ((1u << p.heads_shift) - 1))' 'row'
 bug heads_by_the_shift rmsnorm.cuh '(row & ((1u << p.heads_shift) - 1))' '(row & p.heads_shift)'
-bug tokens_of_the_whole_block rmsnorm.cuh '(rows_per_block() >> p.heads_shift)' 'rows_per_block()'
+bug tokens_of_the_whole_block rmsnorm.cuh '(p.block_rows >> p.heads_shift)' 'p.block_rows'
 bug residual_not_stored rmsnorm.cuh 'h, slot < S::kHeldSlots));' 'h, false));'
 bug reread_stores_twice rmsnorm.cuh 'h, slot < S::kHeldSlots));' 'h, true));'
 bug stash_of_wrong_slot rmsnorm.cuh '(slot - S::kRegisterSlots) * (Held::kWords / 4) + word / 4' \

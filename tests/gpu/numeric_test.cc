@@ -94,7 +94,7 @@ TEST_P(GpuBits, ARowGivesTheSameBitsInEveryBatchAndUnderEveryPlan) {
   const Target target{cuda.sm()};
   const NormSpec spec = canonical(*parse_spec(GetParam()), target);
   const emulate::RowPool pool(spec, 5);
-  const int leaves = static_cast<int>((spec.hidden + 7) / 8);
+  const int leaves = leaves_of(spec);
   std::vector<BlockShape> shapes;
   for (int threads = 4; threads <= 1024; threads *= 2) {
     for (int rows : {1, 2, 8}) shapes.push_back({threads, rows});

@@ -75,6 +75,7 @@ TEST(LaunchArgs, HeadsAreDealtOutInTwoDimensions) {
       const int64_t heads_a_block = int64_t{1} << grid.heads_shift;
       const int64_t tokens_a_block = grid.rows / heads_a_block;
       EXPECT_EQ(block.params.heads_shift, grid.heads_shift);
+      EXPECT_EQ(block.params.block_rows, grid.rows);
       EXPECT_EQ(grid.rows % heads_a_block, 0);
       EXPECT_LE(grid.y, 65535u);
       const bool exchanged = block.params.tokens != tokens;

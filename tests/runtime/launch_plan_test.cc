@@ -21,7 +21,7 @@ NormSpec spec_of(const std::string& text, const Target& target) {
 void expect_legal(const NormSpec& spec, const Target& target) {
   const Tuning t = launch_plan(spec, target);
   SCOPED_TRACE(spec_text(spec) + " on " + target.name() + ": " + tuning_text(t));
-  const int leaves = static_cast<int>((spec.hidden + 7) / 8);
+  const int leaves = leaves_of(spec);
   const int row_threads = t.threads_per_row * t.cluster;
   const int slots = (leaves + row_threads - 1) / row_threads;
   EXPECT_LE(t.threads_per_row * t.max_rows_per_block, 1024);

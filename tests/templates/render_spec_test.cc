@@ -127,14 +127,32 @@ TEST(RenderSpec, RendersTheReciprocalAsTheNearestFloat) {
   }
 }
 
+TEST(RenderSpec, ALeafHasFourElementsWhereEveryTensorIsF32) {
+  for (const auto& [rest, elements] : {std::pair{"", 8},
+                                       {",x=f16,residual=add", 8},
+                                       {",x=f32", 4},
+                                       {",x=f32,residual=add", 4},
+                                       {",x=f32,weight=none", 4},
+                                       {",x=f32,y=bf16", 8},
+                                       {",x=f32,weight=bf16", 8},
+                                       {",x=bf16,y=f32", 8}}) {
+    const NormSpec spec = parsed(std::string("hidden=1001") + rest);
+    EXPECT_EQ(leaf_elements(spec), elements) << rest;
+    EXPECT_EQ(leaves_of(spec), elements == 4 ? 251 : 126) << rest;
+    EXPECT_NE(code(spec, plain_tuning()).find(elements == 4 ? "kLeaf = 4," : "kLeaf = 8,"),
+              std::string::npos)
+        << rest;
+  }
+}
+
 TEST(RenderSpec, AsksForDynamicSharedMemoryOnlyAbove48KiB) {
   const NormSpec spec = parsed("hidden=262144,x=f32");
   Tuning tuning;
   tuning.threads_per_row = 512;
   tuning.register_slots = 2;
   EXPECT_EQ(dynamic_shared_bytes(spec, tuning), 0);
-  tuning.shared_slots = 8;
-  const int bytes = 8 * 512 * 32 + 512 * 4;  // eight slots of 32 bytes a thread, a partial each
+  tuning.shared_slots = 16;
+  const int bytes = 16 * 512 * 16 + 512 * 4;  // sixteen slots of 16 bytes a thread, a partial each
   EXPECT_EQ(dynamic_shared_bytes(spec, tuning), bytes);
   EXPECT_NE(code(spec, tuning).find("kSharedBytes = " + std::to_string(bytes) + ","),
             std::string::npos);

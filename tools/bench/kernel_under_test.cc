@@ -128,6 +128,7 @@ void KernelUnderTest::launch(CUstream stream, RmsNormParams params, int64_t head
   const LaunchGrid grid =
       launch_grid(id_.tuning, spec.layout == Layout::kHeads, params.tokens, heads, rows_a_block);
   params.heads_shift = grid.heads_shift;
+  params.block_rows = grid.rows;
   uint64_t bits = 0;
   const auto touch = [&](const void* pointer, const TensorStrides& stride, DType dtype) {
     const int64_t bytes = dtype_bytes(dtype);

@@ -63,7 +63,7 @@ TimedSpec named(const std::string& text) {
   column.residual = spec->residual;
   column.pdl = spec->pdl;
   return {text,
-          (spec->hidden + 7) / 8,
+          leaves_of(*spec),
           (spec->has_residual() ? 1u : 0u) + (pdl ? 2u : 0u),
           spec_text(canonical(*spec, Target{90})) == spec_text(canonical(column, Target{90})),
           {},

@@ -45,7 +45,7 @@ std::vector<Candidate> candidates(const NormSpec& spec, const Target& target) {
   std::vector<Trigger> triggers = {Trigger::kEnd};
   if (spec.pdl == Pdl::kOn) triggers = {Trigger::kWait, Trigger::kLoads, Trigger::kEnd};
   std::vector<BlockShape> shapes;
-  const int leaves = static_cast<int>((spec.hidden + 7) / 8);
+  const int leaves = leaves_of(spec);
   for (int t : thread_counts(leaves)) {
     for (int rows : {1, 2, 4, 8, 16, 32}) {
       if (t * rows > 512 && rows > 1) continue;
