@@ -147,8 +147,8 @@ def test_overlap_is_refused():
         rmsjit.rmsnorm(memory[:8], w, out=memory[1:])
 
 
-def test_an_unknown_profile_is_not_found():
-    with pytest.raises(rmsjit.errors.NotFound, match="no_engine"):
+def test_an_unknown_profile_is_named():
+    with pytest.raises(rmsjit.errors.InvalidArgument, match="no_engine"):
         rmsjit.rmsnorm(randn(1, 64), randn(64), like="no_engine")
 
 
