@@ -38,6 +38,12 @@ def choose_cells(args):
     if args.confirm:
         doubtful = cell_group.to_confirm(record.load(args.confirm))
         cells = [cell for cell in cells if cell.id in doubtful]
+    if args.cells:
+        listed = set(open(args.cells).read().split())
+        unknown = listed - {cell.id for cell in cells}
+        if unknown:
+            raise SystemExit(f"bench.py: --cells {args.cells}: not in the grid: {min(unknown)}")
+        cells = [cell for cell in cells if cell.id in listed]
     for name in ("op", "dtype", "hidden", "rows", "l2"):
         wanted = getattr(args, name)
         if wanted:
@@ -58,6 +64,9 @@ def add_cell_options(parser):
     )
     for name in ("op", "dtype", "hidden", "rows", "l2"):
         parser.add_argument(f"--{name}", help="only these, separated by commas")
+    parser.add_argument(
+        "--cells", metavar="FILE", help="only the cells that FILE names, an id each"
+    )
     parser.add_argument(
         "--confirm",
         metavar="FILE",
