@@ -153,6 +153,23 @@ class Confirm(unittest.TestCase):
         self.assertIn(self.slow.id, line)
 
 
+class Cells(unittest.TestCase):
+    def test_a_file_chooses_cells_and_an_unknown_one_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "cells.txt")
+            wanted = {cell.id for cell in grid.full_grid()[3:9:2]}
+            with open(path, "w") as file:
+                file.write("\n".join(wanted))
+            out, err = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                self.assertEqual(bench.main(["list", "--cells", path]), 0)
+                with open(path, "a") as file:
+                    file.write("\nrmsnorm/bf16/h4096/r3/n1/warm")
+                self.assertEqual(bench.main(["list", "--cells", path]), 2)
+        self.assertEqual({line.split()[1] for line in out.getvalue().splitlines()}, wanted)
+        self.assertIn("rmsnorm/bf16/h4096/r3/n1/warm is not in the grid", err.getvalue())
+
+
 class Shards(unittest.TestCase):
     def test_shards_take_about_the_same_time_and_share_no_compiled_kernel(self):
         parts = [grid.shard(grid.full_grid(), i, 2) for i in range(2)]

@@ -39,10 +39,11 @@ def choose_cells(args):
         doubtful = cell_group.to_confirm(record.load(args.confirm))
         cells = [cell for cell in cells if cell.id in doubtful]
     if args.cells:
-        listed = set(open(args.cells).read().split())
+        with open(args.cells) as file:
+            listed = set(file.read().split())
         unknown = listed - {cell.id for cell in cells}
         if unknown:
-            raise SystemExit(f"bench.py: --cells {args.cells}: not in the grid: {min(unknown)}")
+            raise ValueError(f"--cells {args.cells}: {min(unknown)} is not in the grid")
         cells = [cell for cell in cells if cell.id in listed]
     for name in ("op", "dtype", "hidden", "rows", "l2"):
         wanted = getattr(args, name)
