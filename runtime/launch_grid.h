@@ -22,9 +22,9 @@ struct LaunchGrid {
 };
 
 // blockDim.y for a launch: full blocks when there are rows for every multiprocessor, else fewer
-// rows a block, down to four warps (or a row of three), so that a small batch spreads over the GPU.
+// rows a block, down to four warps, so that a small batch spreads over the GPU.
 inline int rows_per_block(const Tuning& tuning, int64_t rows, int multiprocessors) {
-  constexpr int kFewestThreads = 96;
+  constexpr int kFewestThreads = 128;
   int count = tuning.max_rows_per_block;
   while (count / 2 * tuning.threads_per_row >= kFewestThreads &&
          rows < static_cast<int64_t>(count) * multiprocessors) {

@@ -25,9 +25,9 @@ int input_leaf_words(const NormSpec& spec, int threads_per_row) {
 
 // From `rmsnorm-bench tune` on an H100, bf16: the single plan of each size that costs least over
 // row counts from 1 to 8192. Sizes are leaves, so that rows of f32 have the plan of their bytes.
-// One that is not in the file has the block of the next larger one; up to 32 leaves that block has
-// as many threads a row as leaves, rounded up to a power of two. Other targets use the same file:
-// what decides is latency inside one multiprocessor.
+// One that is not in the file has the block of the next larger one, or of the last; up to 32 leaves
+// that block has as many threads a row as leaves, rounded up to a power of two. Other targets use
+// the same file: what decides is latency inside one multiprocessor.
 struct PlanRow {
   int most_leaves;
   BlockShape plain, add, plain_pdl, add_pdl;

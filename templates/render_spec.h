@@ -52,8 +52,8 @@ enum class KernelEntry : uint8_t { kPacked, kAny, kFewRows };
 inline constexpr int kKernelEntries = 3;
 const char* entry_name(KernelEntry entry);
 
-// Elements of a leaf, a thread's unit of work: eight, or four where every tensor is f32, so that a
-// leaf is never more than one access of 16 bytes of the row that is read.
+// Elements of a leaf, a thread's unit of work: eight, or four where every tensor is f32, so that
+// those rows too are moved in accesses of 16 bytes side by side.
 int leaf_elements(const NormSpec& spec);
 // Of a row, the last one perhaps a part.
 int leaves_of(const NormSpec& spec);

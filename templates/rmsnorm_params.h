@@ -16,9 +16,9 @@ struct TensorStrides {
   long long head;
 };
 
-// In the order of need. A kernel fetches its arguments by lines of 64 bytes, one after the other,
-// and the first begins 16 bytes before them: what the loads of x wait for fills it, what the stores
-// need is in the second (a launch of small rows takes 5 to 10 % longer in any other order).
+// What the loads of x wait for first: a kernel fetches its arguments by lines of 64 bytes, each
+// when it is touched, and on sm_90 the first of them holds the first 48 bytes. Measured for small
+// rows of heads (tools/bench/results/NOTES.md), faster with block_rows too than with blockDim.y.
 struct RmsNormParams {
   const void* x;  // [tokens, heads, hidden]
   TensorStrides x_stride;
@@ -26,15 +26,12 @@ struct RmsNormParams {
   long long tokens;      // > 0
   unsigned heads_shift;  // a block has 2^heads_shift heads of each of its tokens
   unsigned block_rows;   // rows of a block: blockDim.y
-
-  void* y;  // may be x itself, as the spec declares
+  void* y;               // may be x itself, as the spec declares
   TensorStrides y_stride;
   const void* residual;  // [tokens, heads, hidden], or null
   TensorStrides residual_stride;
-  float eps;  // finite, >= 0
-  unsigned reserved;
+  float eps;           // finite, >= 0
   void* residual_out;  // may be residual itself, as the spec declares
-
   TensorStrides residual_out_stride;
 };
 

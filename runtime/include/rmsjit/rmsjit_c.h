@@ -162,8 +162,7 @@ typedef struct rmsjit_options {
    * has signed is held to its manifest. */
   const char* trusted_keys;
   /* RMSJIT_REQUIRE_SIGNATURE: on | off. on: only what a trusted key has signed is loaded; any other
-   * bundle or entry is RMSJIT_UNTRUSTED. Nothing is compiled, cache_dir and storage are not used.
-   */
+   * bundle or entry is RMSJIT_UNTRUSTED. Nothing is compiled; cache_dir, storage are not used. */
   int32_t require_signature;
   int32_t reserved; /* 0 */
 } rmsjit_options;
@@ -257,8 +256,8 @@ RMSJIT_API rmsjit_status rmsjit_kernel_info_get(const rmsjit_kernel* kernel,
 /* Strides in elements, of 64 bits; the innermost stride is 1. Layout rows: [tokens, hidden], heads
  * and head strides are ignored. Layout heads: [tokens, heads, hidden]. A stride of a dimension of
  * extent <= 1 is ignored. In place: the output's pointer is NULL or the input's, and its strides
- * are zero or the input's. Layout rows: at most 2^31 - 1 blocks. Layout
- * heads: of tokens and heads, the more at most (2^31 - 1) / blocks of a row, the fewer 65535. */
+ * are zero or the input's. Limits: layout rows 2^31 - 1 blocks; layout heads, of tokens and heads
+ * the more (2^31 - 1) / blocks of a row, the fewer 65535. */
 typedef struct rmsjit_args {
   size_t struct_size;
   const void* x;
