@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cfloat>
+#include <utility>
 
 #include "runtime/launch_errors.h"
 #include "runtime/launch_tensors.h"
@@ -51,36 +52,38 @@ Status bad_counts(const LaunchFacts& facts, const Extent& extent) {
 // For more tokens than gridDim.y has room for: nothing tells tokens and heads apart but the names.
 [[gnu::cold, gnu::noinline]] Extent exchange_tokens_and_heads(const Extent& extent,
                                                               RmsNormParams& params) {
-  for (TensorStrides* stride :
-       {&params.x_stride, &params.residual_stride, &params.residual_out_stride, &params.y_stride}) {
-    *stride = {stride->head, stride->token};
-  }
+  std::swap(params.x_token_stride, params.x_head_stride);
+  std::swap(params.y_token_stride, params.y_head_stride);
+  std::swap(params.residual_token_stride, params.residual_head_stride);
+  std::swap(params.residual_out_token_stride, params.residual_out_head_stride);
   return {extent.heads, extent.tokens};
 }
 
-// Everything of the block but pointers, strides and eps; false: more blocks than a grid has.
+// Everything of the block but entry, pointers, strides and eps; false: more blocks than a grid has.
+// Requires block.entry.
 inline bool fill_grid(const LaunchFacts& facts, Extent extent, int64_t rows, LaunchBlock& block) {
   const Tuning& tuning = facts.tuning;
+  const int cluster = block.entry == KernelEntry::kSecond ? tuning.second.cluster : tuning.cluster;
   int per_block = rows_per_block(tuning, rows, facts.multiprocessors);
-  block.grid = launch_grid(tuning, facts.has_heads, extent.tokens, extent.heads, per_block);
+  block.grid = launch_grid(cluster, facts.has_heads, extent.tokens, extent.heads, per_block);
   if (facts.has_heads && !block.grid.fits) [[unlikely]] {
     extent = exchange_tokens_and_heads(extent, block.params);
     // An odd number of heads puts one into a block: no more rows than that are worth a thread.
     while (per_block / 2 >= std::max<int64_t>(extent.tokens, tuning.min_rows_per_block())) {
       per_block /= 2;
     }
-    block.grid = launch_grid(tuning, facts.has_heads, extent.tokens, extent.heads, per_block);
+    block.grid = launch_grid(cluster, facts.has_heads, extent.tokens, extent.heads, per_block);
   }
   block.params.tokens = extent.tokens;
-  block.params.heads_shift = block.grid.heads_shift;
-  block.params.block_rows = block.grid.rows;
+  block.params.heads_shift = static_cast<unsigned short>(block.grid.heads_shift);
+  block.params.block_rows = static_cast<unsigned short>(block.grid.rows);
   return block.grid.fits;
 }
 
 // packed: every pointer and used stride is a multiple of 16 bytes.
 inline KernelEntry choose_entry(const LaunchFacts& facts, int64_t rows, bool packed) {
   if (!packed) return KernelEntry::kAny;
-  return rows <= facts.few_rows ? KernelEntry::kFewRows : KernelEntry::kPacked;
+  return rows <= facts.second_rows ? KernelEntry::kSecond : KernelEntry::kPacked;
 }
 
 [[gnu::cold, gnu::noinline]] Status read_carefully(const LaunchFacts& facts, const Extent& extent,
@@ -113,7 +116,7 @@ LaunchFacts::LaunchFacts(const NormSpec& spec, const Tuning& tuning_, int multip
       residual_in_place(spec.residual_placement == ResidualPlacement::kInPlace),
       pdl(spec.pdl == Pdl::kOn),
       multiprocessors(multiprocessors_),
-      few_rows(few_rows_limit(tuning_, multiprocessors_)),
+      second_rows(second_limit(tuning_, multiprocessors_)),
       dynamic_shared_bytes(static_cast<uint32_t>(rmsjit::dynamic_shared_bytes(spec, tuning_))),
       tuning(tuning_) {}
 
@@ -128,13 +131,14 @@ Status make_launch_block(const LaunchFacts& facts, const rmsjit_args& args, Laun
     return errors::eps_not_allowed(args.eps);
   if (args.reserved != 0) [[unlikely]]
     return errors::reserved_not_zero(args.reserved);
-  if (UsualLaunch usual(facts, extent); rows <= UsualLaunch::kMostRows &&
-                                        usual.read(args, block.params) &&
-                                        fill_grid(facts, extent, rows, block)) [[likely]] {
+  UsualLaunch usual(facts, extent);
+  bool good = rows <= UsualLaunch::kMostRows && usual.read(args, block.params);
+  if (good) [[likely]] {
     block.entry = choose_entry(facts, rows, usual.packed());
-  } else {
-    RMSJIT_RETURN_IF_ERROR(read_carefully(facts, extent, args, rows, block));
+    good = fill_grid(facts, extent, rows, block);
   }
+  if (!good) [[unlikely]]
+    RMSJIT_RETURN_IF_ERROR(read_carefully(facts, extent, args, rows, block));
   block.params.eps = args.eps;
   return {};
 }

@@ -33,7 +33,7 @@ struct LaunchFacts {
   bool residual_in_place = false;
   bool pdl = false;
   int multiprocessors = 0;
-  int64_t few_rows = 0;  // launches of at most so many take the entry for them
+  int64_t second_rows = 0;  // launches of at most so many take KernelEntry::kSecond
   uint32_t dynamic_shared_bytes = 0;
   Tuning tuning;
 };

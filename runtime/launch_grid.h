@@ -33,14 +33,16 @@ inline int rows_per_block(const Tuning& tuning, int64_t rows, int multiprocessor
   return count;
 }
 
-// Launches of at most so many rows take KernelEntry::kFewRows: each of their blocks has a
-// multiprocessor to itself.
-inline int64_t few_rows_limit(const Tuning& tuning, int multiprocessors) {
-  return tuning.few_rows ? multiprocessors / tuning.cluster : 0;
+// Launches of at most so many rows take KernelEntry::kSecond, where the device has room for it:
+// each of their blocks has a multiprocessor to itself, or the schedule is for all that fit a grid.
+inline int64_t second_limit(const Tuning& tuning, int multiprocessors) {
+  if (!tuning.second) return 0;
+  const int64_t rows = tuning.second.for_all ? LaunchGrid::kMostX : multiprocessors;
+  return rows / tuning.second.cluster;
 }
 
 // Requires: tokens, heads > 0; heads is 1 without has_heads.
-inline LaunchGrid launch_grid(const Tuning& tuning, bool has_heads, int64_t tokens, int64_t heads,
+inline LaunchGrid launch_grid(int cluster, bool has_heads, int64_t tokens, int64_t heads,
                               int rows_per_block) {
   // A 64-bit division costs several times one of 32 bits, and that several times the rest.
   const auto divide_up = [](int64_t count, uint32_t by) -> int64_t {
@@ -54,12 +56,12 @@ inline LaunchGrid launch_grid(const Tuning& tuning, bool has_heads, int64_t toke
   grid.rows = static_cast<uint32_t>(rows_per_block);
   int64_t x;
   if (!has_heads) {
-    x = divide_up(tokens, grid.rows) * tuning.cluster;
+    x = divide_up(tokens, grid.rows) * cluster;
   } else {
     // The largest power of two that divides both.
     grid.heads_shift = static_cast<uint32_t>(
         std::countr_zero(static_cast<uint64_t>(heads) | static_cast<uint64_t>(grid.rows)));
-    x = (heads >> grid.heads_shift) * tuning.cluster;
+    x = (heads >> grid.heads_shift) * cluster;
     const int64_t y = divide_up(tokens, grid.rows >> grid.heads_shift);
     grid.y = static_cast<uint32_t>(y);
     grid.fits = y <= LaunchGrid::kMostY && heads <= LaunchGrid::kMostX;

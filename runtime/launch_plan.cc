@@ -48,9 +48,37 @@ BlockShape realigned_shape(const NormSpec& spec, int leaves) {
   return {threads, threads <= 64 ? 4 : 1, spec.pdl == Pdl::kOn ? kLoads : kEnd};
 }
 
-// A row of a cluster that waits in shared memory is 10 % slower alone than one in registers; with
-// 512 threads a block no longer (262144 elements: 4.60 us against 4.73).
-constexpr int kMostThreadsOfFewRows = 256;
+// What a leaf costs a thread that keeps all of the row in registers.
+struct LeafWords {
+  int held, input, weight;
+  bool weight_waits;  // found by compiling them all: f16 beside bf16 is converted as soon as it is
+                      // there, and spills
+  int all() const { return held + input + weight; }
+};
+
+// Registers a thread of such a block may have, less about 24 for addresses, the sum and the
+// arithmetic.
+int register_budget(int threads) { return std::min(255, 65536 / std::max(threads, 256)) - 24; }
+
+// Rows of a cluster that wait in shared memory are 10 % slower alone than in registers. The longest
+// have sixteen blocks there (262144 elements: 3.6 us against 4.6 with eight), with the fused add,
+// which waits in registers anyhow, for every launch (0.84 of the time in large ones; without it
+// 1.02).
+Tuning::Second second_schedule(const NormSpec& spec, const BlockShape& shape, int leaves,
+                               const LeafWords& words) {
+  constexpr int kMostLeavesOfEightBlocks = 16384;
+  Tuning::Second second{shape.threads, shape.cluster};
+  if (shape.cluster == 1) return {};
+  if (leaves > kMostLeavesOfEightBlocks) {
+    second = {spec.has_residual() ? 512 : 256, 16, spec.has_residual()};
+  } else if (spec.has_residual() || shape.threads > 256) {
+    return {};
+  }
+  const int row_threads = second.threads_per_row * second.cluster;
+  const int slots = (leaves + row_threads - 1) / row_threads;
+  const bool fits = slots * words.all() <= register_budget(second.threads_per_row);
+  return fits && !words.weight_waits ? second : Tuning::Second{};
+}
 
 // Shared memory that a block may have, less the partial sums.
 int shared_limit(const Target& target) {
@@ -84,33 +112,26 @@ Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockSh
   const int leaves = leaves_of(spec);
   const int row_threads = shape.threads * shape.cluster;
   const int slots = (leaves + row_threads - 1) / row_threads;
-  const int held = held_leaf_words(spec);
-  const int input = input_leaf_words(spec, shape.threads);
-  const int weight = leaf_words(spec, spec.weight_dtype());
-  // Registers a thread may have, less about 24 for addresses, the sum and the arithmetic.
-  const int block = std::max(shape.threads * shape.rows, 256);
-  const int budget = std::min(255, 65536 / block) - 24;
+  const DType weight_type = spec.weight_dtype();
+  const LeafWords words{held_leaf_words(spec), input_leaf_words(spec, shape.threads),
+                        leaf_words(spec, weight_type),
+                        leaf_words(spec, weight_type) == 4 && spec.x_dtype() != DType::kF32 &&
+                            weight_type != spec.x_dtype()};
+  const auto [held, input, weight, weight_waits] = words;
+  const int budget = register_budget(shape.threads * shape.rows);
   tuning.load_chunk = slots;
   while (tuning.load_chunk > 1 && slots * held + tuning.load_chunk * input > budget) {
     tuning.load_chunk = (tuning.load_chunk + 1) / 2;
   }
   tuning.register_slots = std::min(slots, std::max(0, budget - tuning.load_chunk * input) / held);
-  // Found by compiling them all: f16 beside bf16 is converted as soon as it is there, and spills.
-  const bool converted =
-      weight == 4 && spec.x_dtype() != DType::kF32 && spec.weight_dtype() != spec.x_dtype();
-  const auto weight_fits = [&] {
-    return tuning.register_slots == slots && !converted &&
-           slots * held + tuning.load_chunk * input + slots * weight <= budget;
-  };
   const bool many_blocks = shape.cluster > 1 && !spec.has_residual();
-  const bool few_rows = many_blocks && tuning.load_chunk == slots && weight_fits() &&
-                        shape.threads <= kMostThreadsOfFewRows;
   if (slots > 8 || tuning.register_slots < slots || slots * shape.threads > 4096 || many_blocks) {
     keep_in_shared_memory(tuning, slots, held, input, budget,
                           shape.rows == 1 ? shared_limit(target) / (shape.threads * held * 4) : 0);
   }
-  tuning.weight_early = weight_fits();
-  tuning.few_rows = few_rows && tuning.shared_slots > 0;
+  tuning.weight_early = tuning.register_slots == slots && !weight_waits &&
+                        slots * held + tuning.load_chunk * input + slots * weight <= budget;
+  tuning.second = second_schedule(spec, shape, leaves, words);
   return tuning;
 }
 

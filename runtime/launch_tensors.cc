@@ -127,9 +127,13 @@ class Reader {
                     facts_.y_bytes,
                     facts_.y_in_place};
     params.x = args.x;
-    params.x_stride = used_strides(extent_, pair.input);
     params.y = facts_.y_in_place ? const_cast<void*>(args.x) : args.y;
-    params.y_stride = facts_.y_in_place ? params.x_stride : used_strides(extent_, pair.output);
+    const TensorStrides in = used_strides(extent_, pair.input);
+    const TensorStrides out = facts_.y_in_place ? in : used_strides(extent_, pair.output);
+    params.x_token_stride = in.token;
+    params.x_head_stride = in.head;
+    params.y_token_stride = out.token;
+    params.y_head_stride = out.head;
     return read_pair(pair);
   }
 
@@ -146,7 +150,8 @@ class Reader {
   [[gnu::always_inline]] bool read_residuals(const rmsjit_args& args, RmsNormParams& params) {
     if (facts_.residual_bytes == 0) {
       params.residual = params.residual_out = nullptr;
-      params.residual_stride = params.residual_out_stride = {0, 0};
+      params.residual_token_stride = params.residual_out_token_stride = 0;
+      params.residual_head_stride = params.residual_out_head_stride = 0;
       if (args.residual != nullptr) [[unlikely]] {
         return refuse(errors::pointer_not_null("residual", "residual=none"));
       }
@@ -163,9 +168,13 @@ class Reader {
         facts_.residual_in_place};
     const bool same = facts_.residual_in_place;
     params.residual = args.residual;
-    params.residual_stride = used_strides(extent_, pair.input);
     params.residual_out = same ? const_cast<void*>(args.residual) : args.residual_out;
-    params.residual_out_stride = same ? params.residual_stride : used_strides(extent_, pair.output);
+    const TensorStrides in = used_strides(extent_, pair.input);
+    const TensorStrides out = same ? in : used_strides(extent_, pair.output);
+    params.residual_token_stride = in.token;
+    params.residual_head_stride = in.head;
+    params.residual_out_token_stride = out.token;
+    params.residual_out_head_stride = out.head;
     return read_pair(pair);
   }
 

@@ -9,6 +9,12 @@
 
 namespace rmsjit {
 
+// In elements; as in the parameter block, zero for an extent of one.
+struct TensorStrides {
+  int64_t token;
+  int64_t head;
+};
+
 struct Extent {
   int64_t tokens;
   int64_t heads;

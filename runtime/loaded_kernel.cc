@@ -21,6 +21,7 @@ LoadedKernel::LoadedKernel(const Driver& driver, const DeviceContext& where, con
       spill_bytes_(acquired.entry.metadata.spill_bytes),
       shared_bytes_(acquired.entry.metadata.shared_bytes +
                     static_cast<int32_t>(facts_.dynamic_shared_bytes)) {
+  if (module.function(KernelEntry::kSecond) == nullptr) facts_.second_rows = 0;
   overlap_.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
   overlap_.value.programmaticStreamSerializationAllowed = 1;
   config_.blockDimX = static_cast<unsigned>(id.tuning.threads_per_row);
@@ -46,6 +47,10 @@ CUresult LoadedKernel::submit(LaunchBlock& block, CUstream stream) const {
   config.gridDimY = block.grid.y;
   config.blockDimY = block.grid.rows;
   config.hStream = stream;
+  if (block.entry == KernelEntry::kSecond) [[unlikely]] {
+    config.blockDimX = static_cast<unsigned>(facts_.tuning.second.threads_per_row);
+    config.sharedMemBytes = 0;
+  }
   void* params[] = {&block.params};
   return launch_kernel_(&config, module_.function(block.entry), params, nullptr);
 }

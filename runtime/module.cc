@@ -4,6 +4,8 @@
 namespace rmsjit {
 namespace {
 
+constexpr int kMostPortableCluster = 8;
+
 // A driver older than 12.4 has no cuFuncLoad; asking for an attribute loads the function as well.
 Status make_resident(const Driver& driver, CUfunction function) {
   const DriverFunctions& cu = driver.functions();
@@ -13,13 +15,31 @@ Status make_resident(const Driver& driver, CUfunction function) {
                       "cuFuncGetAttribute");
 }
 
+// Allows clusters of more than eight blocks, and says whether the context's device has room for
+// one; a driver that knows no such clusters has none.
+bool has_room(const Driver& driver, CUfunction function, const Tuning::Second& second) {
+  const DriverFunctions& cu = driver.functions();
+  if (second.cluster <= kMostPortableCluster) return true;
+  CUlaunchConfig config{};
+  config.gridDimX = static_cast<unsigned>(second.cluster);
+  config.gridDimY = config.gridDimZ = config.blockDimY = config.blockDimZ = 1;
+  config.blockDimX = static_cast<unsigned>(second.threads_per_row);
+  int clusters = 0;
+  return cu.cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1) ==
+             CUDA_SUCCESS &&
+         cu.cuOccupancyMaxActiveClusters(&clusters, function, &config) == CUDA_SUCCESS &&
+         clusters > 0;
+}
+
 Result<CUfunction> load_entry(const Driver& driver, CUmodule module, KernelEntry entry,
-                              int dynamic_shared_bytes) {
+                              const Tuning& tuning, int dynamic_shared_bytes) {
   const DriverFunctions& cu = driver.functions();
   CUfunction function = nullptr;
   RMSJIT_RETURN_IF_ERROR(driver.check(cu.cuModuleGetFunction(&function, module, entry_name(entry)),
                                       "cuModuleGetFunction"));
-  if (dynamic_shared_bytes != 0) {
+  if (entry == KernelEntry::kSecond) {
+    if (!has_room(driver, function, tuning.second)) return CUfunction{};
+  } else if (dynamic_shared_bytes != 0) {
     RMSJIT_RETURN_IF_ERROR(driver.check(
         cu.cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
                               dynamic_shared_bytes),
@@ -37,9 +57,10 @@ Result<Module> Module::load(const Driver& driver, const std::string& image, cons
   // std::string ends in a NUL, which PTX needs.
   RMSJIT_RETURN_IF_ERROR(driver.check(
       driver.functions().cuModuleLoadData(&module.handle, image.c_str()), "cuModuleLoadData"));
-  for (const KernelEntry entry : {KernelEntry::kPacked, KernelEntry::kAny, KernelEntry::kFewRows}) {
-    if (entry == KernelEntry::kFewRows && !tuning.few_rows) continue;
-    Result<CUfunction> loaded = load_entry(driver, module.handle, entry, dynamic_shared_bytes);
+  for (const KernelEntry entry : {KernelEntry::kPacked, KernelEntry::kAny, KernelEntry::kSecond}) {
+    if (entry == KernelEntry::kSecond && !tuning.second) continue;
+    Result<CUfunction> loaded =
+        load_entry(driver, module.handle, entry, tuning, dynamic_shared_bytes);
     if (!loaded.ok()) {
       module.unload(driver);
       return loaded.status();

@@ -14,12 +14,13 @@ namespace rmsjit {
 
 struct Module {
   CUmodule handle = nullptr;
-  CUfunction functions[kKernelEntries] = {};  // by KernelEntry; null: the image does not have it
+  // By KernelEntry; null where the image does not have it, or the device no room for its clusters.
+  CUfunction functions[kKernelEntries] = {};
 
   CUfunction function(KernelEntry entry) const { return functions[static_cast<int>(entry)]; }
 
-  // Loads into the current context, allows the plan's entries the dynamic shared memory that it
-  // needs and makes them resident, so that the first launch loads nothing.
+  // Loads into the current context, allows the plan's entries the dynamic shared memory and the
+  // clusters that they need and makes them resident, so that the first launch loads nothing.
   // Errors: kUnsupported (the driver does not take this image); kDriver.
   static Result<Module> load(const Driver& driver, const std::string& image, const Tuning& tuning,
                              int dynamic_shared_bytes);

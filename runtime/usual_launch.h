@@ -39,8 +39,10 @@ class UsualLaunch {
       y = take(args.y, y_given, facts_.y_bytes, y_stride);
       keep_apart(x, y);
     }
-    params.x_stride = x_stride;
-    params.y_stride = y_stride;
+    params.x_token_stride = x_stride.token;
+    params.x_head_stride = x_stride.head;
+    params.y_token_stride = y_stride.token;
+    params.y_head_stride = y_stride.head;
     params.y = facts_.y_in_place ? const_cast<void*>(args.x) : args.y;
     const Range weight = take_weight(args.weight);
     keep_apart(y, weight);
@@ -113,7 +115,8 @@ class UsualLaunch {
   [[gnu::always_inline]] void read_no_residual(const rmsjit_args& args, RmsNormParams& params) {
     refused_ |= (args.residual != nullptr) | (args.residual_out != nullptr);
     params.residual = params.residual_out = nullptr;
-    params.residual_stride = params.residual_out_stride = {0, 0};
+    params.residual_token_stride = params.residual_out_token_stride = 0;
+    params.residual_head_stride = params.residual_out_head_stride = 0;
   }
 
   [[gnu::always_inline]] void read_residual(const rmsjit_args& args, const Others& others,
@@ -132,8 +135,10 @@ class UsualLaunch {
       keep_apart(in, others.y);
     }
     params.residual = args.residual;
-    params.residual_stride = in_stride;
-    params.residual_out_stride = out_stride;
+    params.residual_token_stride = in_stride.token;
+    params.residual_head_stride = in_stride.head;
+    params.residual_out_token_stride = out_stride.token;
+    params.residual_out_head_stride = out_stride.head;
     params.residual_out =
         facts_.residual_in_place ? const_cast<void*>(args.residual) : args.residual_out;
     keep_apart(out, others.x);

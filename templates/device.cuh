@@ -163,6 +163,15 @@ RMSJIT_DEVICE void wait_at_gate(const u64* gate) {
 }
 
 // --- programmatic dependent launch (sm_90 and newer) ---
+// Nothing is moved behind this by ptxas, which it does to arithmetic behind any instruction that is
+// not a branch. For a pointer that is never null.
+RMSJIT_DEVICE void compute_before(const void* pointer) {
+  asm volatile(
+      "{ .reg .pred p;\n"
+      "setp.eq.u64 p, %0, 0;\n"
+      "@p trap; }" ::"l"(pointer)
+      : "memory");
+}
 RMSJIT_DEVICE void pdl_wait() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
 RMSJIT_DEVICE void pdl_trigger() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
 

@@ -25,6 +25,10 @@ const char* trigger_name(Trigger trigger) {
   return trigger == Trigger::kWait ? "wait" : trigger == Trigger::kLoads ? "loads" : "end";
 }
 
+std::string cluster_dims(const Tuning& tuning) {
+  return tuning.cluster > 1 ? fmt::format(" __cluster_dims__({}, 1, 1)", tuning.cluster) : "";
+}
+
 // sizeof(Scratch<Spec>), which static_asserts this number.
 int shared_bytes(const NormSpec& spec, const Tuning& tuning) {
   const int partial =
@@ -42,8 +46,8 @@ const char* entry_name(KernelEntry entry) {
       return "rmsnorm_packed";
     case KernelEntry::kAny:
       return "rmsnorm_any";
-    case KernelEntry::kFewRows:
-      return "rmsnorm_few_rows";
+    case KernelEntry::kSecond:
+      return "rmsnorm_second";
   }
   return "";
 }
@@ -81,22 +85,28 @@ int dynamic_shared_bytes(const NormSpec& spec, const Tuning& tuning) {
   return bytes > 48 * 1024 ? bytes : 0;
 }
 
-Tuning few_rows_tuning(const NormSpec& spec, const Tuning& tuning) {
-  Tuning few = tuning;
-  const int row_threads = tuning.threads_per_row * tuning.cluster;
-  few.register_slots = few.load_chunk = (leaves_of(spec) + row_threads - 1) / row_threads;
-  few.shared_slots = 0;
-  few.weight_early = true;
-  few.few_rows = false;
-  return few;
+Tuning second_tuning(const NormSpec& spec, const Tuning& tuning) {
+  Tuning second = tuning;
+  second.threads_per_row = tuning.second.threads_per_row;
+  second.cluster = tuning.second.cluster;
+  const int row_threads = second.threads_per_row * second.cluster;
+  second.register_slots = second.load_chunk = (leaves_of(spec) + row_threads - 1) / row_threads;
+  second.shared_slots = 0;
+  second.weight_early = true;
+  second.second = {};
+  return second;
 }
 
 std::string tuning_text(const Tuning& tuning) {
+  const Tuning::Second& second = tuning.second;
   return fmt::format(
       "threads={},rows={},cluster={},registers={},shared={},weight={},trigger={},chunk={}{}",
       tuning.threads_per_row, tuning.max_rows_per_block, tuning.cluster, tuning.register_slots,
       tuning.shared_slots, tuning.weight_early ? "early" : "late", trigger_name(tuning.trigger),
-      tuning.load_chunk, tuning.few_rows ? ",few_rows" : "");
+      tuning.load_chunk,
+      second ? fmt::format(",second={}x{}{}", second.threads_per_row, second.cluster,
+                           second.for_all ? ":all" : "")
+             : "");
 }
 
 std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target& target) {
@@ -108,8 +118,7 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
       "#define RMSJIT_CLUSTER_DIMS{}\n"
       "namespace rmsjit {{\nstruct Spec {{\n",
       spec_text(spec), target.name(), tuning_text(tuning),
-      realign ? "#include \"realign.cuh\"\n" : "",
-      tuning.cluster > 1 ? fmt::format(" __cluster_dims__({}, 1, 1)", tuning.cluster) : "");
+      realign ? "#include \"realign.cuh\"\n" : "", cluster_dims(tuning));
   const auto type = [&](const char* name, DType dtype) {
     text += fmt::format("  using {} = {};\n", name, type_name(dtype));
   };
@@ -154,12 +163,15 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
   constant("kTriggerAtEnd", pdl && tuning.trigger == Trigger::kEnd);
   constant("kRealign", realign);
   text += "  };\n};\n";
-  if (tuning.few_rows) {
-    const Tuning few = few_rows_tuning(spec, tuning);
-    text += "#define RMSJIT_FEW_ROWS\nstruct FewRows : Spec {\n  enum : int {\n";
-    homes(few);
+  if (tuning.second) {
+    const Tuning second = second_tuning(spec, tuning);
+    text += fmt::format("#define RMSJIT_SECOND{}\nstruct Second : Spec {{\n  enum : int {{\n",
+                        cluster_dims(second));
+    constant("kThreads", second.threads_per_row);
+    constant("kCluster", second.cluster);
+    homes(second);
     text += "  };\n  enum : bool {\n";
-    constant("kWeightEarly", few.weight_early);
+    constant("kWeightEarly", second.weight_early);
     text += "  };\n};\n";
   }
   return text + "}  // namespace rmsjit\n#endif\n";

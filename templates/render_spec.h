@@ -22,8 +22,8 @@ struct Tuning {
   // Threads a row in one block: a power of two, or any multiple of 32 that is at least
   // leaves_of(spec); two at least where two lanes have a term together (leaves of four elements).
   int threads_per_row = 0;
-  // Blocks a row: 1, 2, 4 or 8. More than one (a cluster, sm_90 and newer) has threads_per_row a
-  // power of two that is at least 32 * cluster, and one row.
+  // Blocks a row: 1, 2, 4 or 8, or 16 in a second schedule. More than one (a cluster, sm_90 and
+  // newer) has threads_per_row a power of two of whole warps, and one row.
   int cluster = 1;
   // blockDim.y may be any value from min_rows_per_block() to this; threads x rows <= 1024.
   int max_rows_per_block = 1;
@@ -37,18 +37,25 @@ struct Tuning {
   Trigger trigger = Trigger::kLoads;
   // Leaves whose loads are in flight together before the first of them is used.
   int load_chunk = 4;
-  // A third entry, of the same blocks, with every slot in registers, all loads in flight together
-  // and the weight early: for launches of so few rows that a block has its multiprocessor to
-  // itself, where registers cost nothing. Only with shared_slots > 0.
-  bool few_rows = false;
+  // A second schedule for packed rows, an entry of its own: clusters, with every slot in registers,
+  // all loads in flight together and the weight early. For launches of so few rows that a block has
+  // its multiprocessor to itself, where registers cost nothing, or for all. Up to sixteen blocks a
+  // row, which not every device has room for: prepare asks the driver.
+  struct Second {
+    int threads_per_row = 0;  // in one block; 0: there is no such entry
+    int cluster = 1;
+    bool for_all = false;
+    explicit operator bool() const { return threads_per_row != 0; }
+    friend bool operator==(const Second&, const Second&) = default;
+  } second;
 
   // Rows that fill whole warps.
   int min_rows_per_block() const { return threads_per_row < 32 ? 32 / threads_per_row : 1; }
   friend bool operator==(const Tuning&, const Tuning&) = default;
 };
 
-// The entries of rmsnorm.cu; the last only where the plan has few_rows.
-enum class KernelEntry : uint8_t { kPacked, kAny, kFewRows };
+// The entries of rmsnorm.cu; the last only where the plan has a second schedule.
+enum class KernelEntry : uint8_t { kPacked, kAny, kSecond };
 inline constexpr int kKernelEntries = 3;
 const char* entry_name(KernelEntry entry);
 
@@ -73,11 +80,12 @@ int held_leaf_words(const NormSpec& spec);
 // itself.
 int dynamic_shared_bytes(const NormSpec& spec, const Tuning& tuning);
 
-// The plan that the third entry is compiled by. Requires tuning.few_rows.
-Tuning few_rows_tuning(const NormSpec& spec, const Tuning& tuning);
+// The plan that the second schedule is compiled by. Requires tuning.second.
+Tuning second_tuning(const NormSpec& spec, const Tuning& tuning);
 
 // "threads=256,rows=1,cluster=1,registers=4,shared=0,weight=early,trigger=loads,chunk=4", and
-// ",few_rows" where the kernel has that entry: for tables, metadata and messages.
+// ",second=256x16" (threads and blocks a row; ":all" for all launches) where the plan has one: for
+// tables, metadata and messages.
 std::string tuning_text(const Tuning& tuning);
 
 // Requires: spec is canonical for target, tuning is valid for spec. The same arguments always give

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The entries of a compiled kernel, all with the same bits: rmsnorm_packed where every pointer and
-// used stride is a multiple of 16 bytes, rmsnorm_any for every other; rmsnorm_few_rows, if the plan
-// has it, in place of the first for small launches. spec.cuh is rendered for each kernel; the file
+// used stride is a multiple of 16 bytes, rmsnorm_any for every other; rmsnorm_second, if the plan
+// has it, in place of the first for some launches. spec.cuh is rendered for each kernel; the file
 // beside this one is a sample for editors and nvcc. What an `if constexpr` cannot choose, spec.cuh
-// defines: the blocks of a cluster (RMSJIT_CLUSTER_DIMS), and whether there is a third entry.
+// defines: the blocks of a cluster (RMSJIT_CLUSTER_DIMS), and those of the second schedule's, if
+// there is one (RMSJIT_SECOND).
 #include "spec.cuh"
 
 // More than 48 KiB is dynamic shared memory, which the launch has to ask for.
@@ -31,10 +32,10 @@ __launch_bounds__(rmsjit::Spec::kThreads* rmsjit::Spec::kMaxRows)
   rmsnorm_entry<rmsjit::Spec, false>(params);
 }
 
-#ifdef RMSJIT_FEW_ROWS
-extern "C" __global__ void RMSJIT_CLUSTER_DIMS
-__launch_bounds__(rmsjit::Spec::kThreads* rmsjit::Spec::kMaxRows)
-    rmsnorm_few_rows(const __grid_constant__ rmsjit::RmsNormParams params) {
-  rmsnorm_entry<rmsjit::FewRows, true>(params);
+#ifdef RMSJIT_SECOND
+extern "C" __global__ void RMSJIT_SECOND
+__launch_bounds__(rmsjit::Second::kThreads* rmsjit::Second::kMaxRows)
+    rmsnorm_second(const __grid_constant__ rmsjit::RmsNormParams params) {
+  rmsnorm_entry<rmsjit::Second, true>(params);
 }
 #endif

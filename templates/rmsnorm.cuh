@@ -263,19 +263,20 @@ struct RowWork {
       : scratch(shared) {
     const int first = row_thread<Spec>() * Spec::kLeaf;
     // Unsigned: of a row beyond the last nothing is loaded or stored, wherever it would be.
-    const auto offset = [&](const TensorStrides& stride) {
+    const auto offset = [&](i64 token_stride, i64 head_stride) {
       const u64 row =
-          static_cast<u64>(at.token) * static_cast<u64>(stride.token) +
-          (Spec::kHeads ? static_cast<u64>(at.head) * static_cast<u64>(stride.head) : 0);
+          static_cast<u64>(at.token) * static_cast<u64>(token_stride) +
+          (Spec::kHeads ? static_cast<u64>(at.head) * static_cast<u64>(head_stride) : 0);
       return static_cast<i64>(row) + first;
     };
-    x = static_cast<const typename X::Storage*>(p.x) + offset(p.x_stride);
-    y = static_cast<typename Y::Storage*>(p.y) + offset(p.y_stride);
+    x = static_cast<const typename X::Storage*>(p.x) + offset(p.x_token_stride, p.x_head_stride);
+    y = static_cast<typename Y::Storage*>(p.y) + offset(p.y_token_stride, p.y_head_stride);
     weight = static_cast<const typename W::Storage*>(p.weight) + first;
     if constexpr (Spec::kResidual) {
-      residual = static_cast<const typename R::Storage*>(p.residual) + offset(p.residual_stride);
-      residual_out =
-          static_cast<typename R::Storage*>(p.residual_out) + offset(p.residual_out_stride);
+      residual = static_cast<const typename R::Storage*>(p.residual) +
+                 offset(p.residual_token_stride, p.residual_head_stride);
+      residual_out = static_cast<typename R::Storage*>(p.residual_out) +
+                     offset(p.residual_out_token_stride, p.residual_out_head_stride);
     }
   }
 
@@ -444,7 +445,11 @@ RMSJIT_DEVICE void rmsnorm_rows(const RmsNormParams& p, Scratch<Spec>& scratch) 
   if constexpr (Spec::kWeightEarly && Spec::kConstantWeight) {
     if (active) work.load_early_weights();
   }
-  if constexpr (Spec::kPdl) pdl_wait();
+  if constexpr (Spec::kPdl) {
+    // ptxas would move all of that behind the wait, next to its use.
+    compute_before(p.y);
+    pdl_wait();
+  }
   if constexpr (Spec::kTriggerAtWait) pdl_trigger();
   float sum = 0.0f;
   if (active) sum = work.read();

@@ -161,6 +161,9 @@ RMSJIT_DEVICE void wait_at_gate(const u64* gate, const char* file = __builtin_FI
 }
 
 // --- programmatic dependent launch ---
+RMSJIT_DEVICE void compute_before(const void* pointer) {
+  if (pointer == nullptr) __builtin_trap();
+}
 RMSJIT_DEVICE void pdl_wait() { emulate::on_pdl_wait(); }
 RMSJIT_DEVICE void pdl_trigger() { emulate::on_pdl_trigger(); }
 

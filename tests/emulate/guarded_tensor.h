@@ -10,10 +10,14 @@
 #include <vector>
 
 #include "rmsjit/spec.h"
-#include "templates/rmsnorm_params.h"
 #include "tests/emulate/memory_map.h"
 
 namespace rmsjit::emulate {
+
+struct TensorStrides {
+  long long token;  // as in RmsNormParams
+  long long head;
+};
 
 struct TensorShape {
   DType dtype = DType::kBf16;
@@ -33,6 +37,7 @@ class GuardedTensor {
 
   void* data() { return first_; }
   int64_t element_bytes() const { return element_bytes_; }
+  const TensorStrides& stride() const { return shape_.stride; }
   void fill_row(int64_t row, const std::vector<uint32_t>& bits);
   std::vector<uint32_t> row(int64_t row) const;
   // Its rows, named; rights are left to the caller.

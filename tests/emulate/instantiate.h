@@ -26,11 +26,10 @@ constexpr Kernel make_kernel(int index, const char* spec_text) {
           spec_text,
           {{&run_body<Spec, true>, kBytes, kAlign}, {&run_body<Spec, false>, kBytes, kAlign}, {}}};
 }
-template <class Spec, class FewRows>
+template <class Spec, class Second>
 constexpr Kernel make_kernel(int index, const char* spec_text) {
   Kernel kernel = make_kernel<Spec>(index, spec_text);
-  kernel.entries[2] = {&run_body<FewRows, true>, sizeof(Scratch<FewRows>),
-                       alignof(Scratch<FewRows>)};
+  kernel.entries[2] = {&run_body<Second, true>, sizeof(Scratch<Second>), alignof(Scratch<Second>)};
   return kernel;
 }
 

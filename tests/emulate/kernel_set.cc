@@ -53,7 +53,10 @@ void force_homes(const NormSpec& spec, int turn, Tuning& tuning) {
   tuning.register_slots = in_registers[turn % 6];
   tuning.shared_slots = std::min({in_shared[turn % 6], slots - tuning.register_slots, shareable});
   tuning.weight_early = tuning.register_slots == slots && turn % 4 < 2;
-  tuning.few_rows = tuning.cluster > 1 && tuning.shared_slots > 0;
+  if (tuning.cluster == 1 || tuning.shared_slots == 0) return;
+  // Of the same blocks, or of twice as many with half of the threads.
+  const bool more = turn % 2 == 1 && tuning.threads_per_row >= 64;
+  tuning.second = {tuning.threads_per_row / (more ? 2 : 1), tuning.cluster * (more ? 2 : 1)};
 }
 
 Tuning forced_plan(const NormSpec& spec, int turn, int kind) {

@@ -85,7 +85,7 @@ class EmulatedKernel : public testing::TestWithParam<int> {
 
 TEST_P(EmulatedKernel, IsTheKernelOfItsPlan) {
   EXPECT_EQ(kernel_.spec_text, spec_text(spec()));
-  EXPECT_EQ(has(Entry::kFewRows), plan_.tuning.few_rows);
+  EXPECT_EQ(has(Entry::kSecond), static_cast<bool>(plan_.tuning.second));
   EXPECT_EQ(pool_.disagreement(), "");
 }
 
@@ -93,7 +93,7 @@ TEST_P(EmulatedKernel, IsTheKernelOfItsPlan) {
 TEST_P(EmulatedKernel, GivesTheFixedBitsUnderEverySchedule) {
   const std::vector<int> counts = row_counts();
   uint32_t turn = 0;
-  for (Entry entry : {Entry::kPacked, Entry::kAny, Entry::kFewRows}) {
+  for (Entry entry : {Entry::kPacked, Entry::kAny, Entry::kSecond}) {
     if (!has(entry)) continue;
     for (Schedule schedule : kSchedules) {
       LaunchCase c;
@@ -162,7 +162,7 @@ TEST_P(UnalignedKernel, TakesEveryAlignmentOfEachTensor) {
 
 // Five different paddings, so that a stride of the wrong tensor cannot go unseen.
 TEST_P(EmulatedKernel, KeepsTheStridesOfTheTensorsApart) {
-  for (Entry entry : {Entry::kPacked, Entry::kAny, Entry::kFewRows}) {
+  for (Entry entry : {Entry::kPacked, Entry::kAny, Entry::kSecond}) {
     if (!has(entry)) continue;
     for (bool outside : {false, true}) {
       if (outside && !heads()) continue;

@@ -38,7 +38,7 @@ TensorShape shape_of(const NormSpec& spec, const LaunchCase& c, DType dtype, con
 
 // Of the tokens that are run, in a grid of single blocks.
 LaunchGrid grid_of(const NormSpec& spec, const LaunchCase& c) {
-  return launch_grid(Tuning{}, spec.layout == Layout::kHeads, c.tokens, c.heads, c.rows_per_block);
+  return launch_grid(1, spec.layout == Layout::kHeads, c.tokens, c.heads, c.rows_per_block);
 }
 
 // The tensors of one launch; in place, y is x and residual_out is residual.
@@ -48,19 +48,17 @@ class Tensors {
     const DType r_type = spec.residual_dtype_resolved();
     y_in_place_ = spec.y_placement == YPlacement::kInPlace;
     residual_in_place_ = spec.residual_placement == ResidualPlacement::kInPlace;
-    x_ = make(spec.x_dtype(), c.x, &params_.x_stride);
-    params_.x = origin(*x_, params_.x_stride);
-    params_.y_stride = params_.x_stride;
-    if (!y_in_place_) y_ = make(spec.y_dtype(), c.y, &params_.y_stride);
-    params_.y = origin(y(), params_.y_stride);
+    x_ = make(spec.x_dtype(), c.x);
+    params_.x = place(*x_, params_.x_token_stride, params_.x_head_stride);
+    if (!y_in_place_) y_ = make(spec.y_dtype(), c.y);
+    params_.y = place(y(), params_.y_token_stride, params_.y_head_stride);
     if (spec.has_residual()) {
-      residual_ = make(r_type, c.residual, &params_.residual_stride);
-      params_.residual = origin(*residual_, params_.residual_stride);
-      params_.residual_out_stride = params_.residual_stride;
-      if (!residual_in_place_) {
-        residual_out_ = make(r_type, c.residual_out, &params_.residual_out_stride);
-      }
-      params_.residual_out = origin(residual_out(), params_.residual_out_stride);
+      residual_ = make(r_type, c.residual);
+      params_.residual =
+          place(*residual_, params_.residual_token_stride, params_.residual_head_stride);
+      if (!residual_in_place_) residual_out_ = make(r_type, c.residual_out);
+      params_.residual_out = place(residual_out(), params_.residual_out_token_stride,
+                                   params_.residual_out_head_stride);
     }
     if (spec.has_weight()) {
       weight_ = std::make_unique<GuardedTensor>(TensorShape{
@@ -71,8 +69,8 @@ class Tensors {
     params_.tokens = c.skipped_tokens + c.tokens;
     rows_ = c.tokens * c.heads;
     const LaunchGrid grid = grid_of(spec, c);
-    params_.heads_shift = grid.heads_shift;
-    params_.block_rows = grid.rows;
+    params_.heads_shift = static_cast<unsigned short>(grid.heads_shift);
+    params_.block_rows = static_cast<unsigned short>(grid.rows);
     params_.eps = pool.eps();
     for (int64_t r = 0; r < rows_; ++r) {
       x_->fill_row(r, pool_row(pool, r).x);
@@ -120,14 +118,14 @@ class Tensors {
   }
 
  private:
-  std::unique_ptr<GuardedTensor> make(DType dtype, const Memory& memory, TensorStrides* stride) {
-    const TensorShape shape = shape_of(spec_, case_, dtype, memory);
-    *stride = shape.stride;
-    return std::make_unique<GuardedTensor>(shape);
+  std::unique_ptr<GuardedTensor> make(DType dtype, const Memory& memory) {
+    return std::make_unique<GuardedTensor>(shape_of(spec_, case_, dtype, memory));
   }
-  // Where token 0 would be.
-  void* origin(GuardedTensor& tensor, const TensorStrides& stride) const {
-    const int64_t skipped = case_.skipped_tokens > 0 ? case_.skipped_tokens * stride.token : 0;
+  // Where token 0 would be, and the tensor's strides.
+  void* place(GuardedTensor& tensor, long long& token_stride, long long& head_stride) const {
+    token_stride = tensor.stride().token;
+    head_stride = tensor.stride().head;
+    const int64_t skipped = case_.skipped_tokens > 0 ? case_.skipped_tokens * token_stride : 0;
     const auto bytes = static_cast<uintptr_t>(skipped * tensor.element_bytes());
     return reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(tensor.data()) - bytes);
   }
@@ -182,9 +180,11 @@ std::string run_case(const Kernel& kernel, const KernelPlan& plan, const RowPool
   launch.params = &tensors.params();
   launch.scratch_bytes = entry.scratch_bytes;
   launch.scratch_align = entry.scratch_align;
-  launch.threads_per_row = static_cast<unsigned>(plan.tuning.threads_per_row);
+  const Tuning tuning =
+      c.entry == Entry::kSecond ? second_tuning(plan.spec, plan.tuning) : plan.tuning;
+  launch.threads_per_row = static_cast<unsigned>(tuning.threads_per_row);
   launch.rows_per_block = static_cast<unsigned>(c.rows_per_block);
-  launch.cluster = static_cast<unsigned>(plan.tuning.cluster);
+  launch.cluster = static_cast<unsigned>(tuning.cluster);
   const LaunchGrid grid = grid_of(plan.spec, c);
   if (plan.spec.layout == Layout::kRows) {
     const auto rows = c.rows_per_block;

@@ -43,10 +43,11 @@ bug tail_skipped rmsnorm.cuh 'if (is_tail<Spec>(slot)) load_leaf' 'if (false) lo
 bug tail_into_next_row rmsnorm.cuh 'store_leaf<kPacked, S::kTail>' 'store_leaf<kPacked, Spec::kLeaf>'
 bug row_off_by_one rmsnorm.cuh '+ row, 0};' '+ row + 1, 0};'
 bug idle_rows_work rmsnorm.cuh 'Spec::kMaxRows == 1 || place.token < p.tokens' 'true'
-bug swapped_stride rmsnorm.cuh 'offset(p.y_stride)' 'offset(p.x_stride)'
-bug residual_out_stride rmsnorm.cuh 'offset(p.residual_out_stride)' \
-  'offset(p.residual_stride)'
-bug head_stride_ignored rmsnorm.cuh 'static_cast<u64>(at.head) * static_cast<u64>(stride.head)' 'static_cast<u64>(at.head) * Spec::kHidden'
+bug swapped_stride rmsnorm.cuh 'offset(p.y_token_stride, p.y_head_stride)' \
+  'offset(p.x_token_stride, p.x_head_stride)'
+bug residual_out_stride rmsnorm.cuh 'offset(p.residual_out_token_stride,' \
+  'offset(p.residual_token_stride,'
+bug head_stride_ignored rmsnorm.cuh 'static_cast<u64>(at.head) * static_cast<u64>(head_stride)' 'static_cast<u64>(at.head) * Spec::kHidden'
 bug stride_of_32_bits rmsnorm.cuh 'return static_cast<i64>(row) + first;' \
   'return static_cast<int>(row) + first;'
 bug weight_of_first_slot rmsnorm.cuh 'kPacked>(w, weight, slot);' 'kPacked>(w, weight, 0);'
@@ -79,10 +80,10 @@ bug gate_opens_early reduce.cuh 'kBytes = kBlocks * kWarpThreads * 4' 'kBytes = 
 bug row_of_the_block rmsnorm.cuh 'block_x() / Spec::kCluster' 'block_x()'
 
 # --- PDL and the read-only path ---
-bug no_wait_in_idle_rows rmsnorm.cuh 'if constexpr (Spec::kPdl) pdl_wait();' \
-  'if (Spec::kPdl && active) pdl_wait();'
-bug trigger_before_wait rmsnorm.cuh 'if constexpr (Spec::kPdl) pdl_wait();' \
-  'if constexpr (Spec::kPdl) { pdl_trigger(); pdl_wait(); }'
+bug no_wait_in_idle_rows rmsnorm.cuh '    pdl_wait();' \
+  '    if (active) pdl_wait();'
+bug trigger_before_wait rmsnorm.cuh '    pdl_wait();' \
+  '    pdl_trigger(); pdl_wait();'
 bug weight_before_wait rmsnorm.cuh 'Spec::kWeightEarly && Spec::kConstantWeight' \
   'Spec::kWeightEarly'
-bug wait_without_pdl rmsnorm.cuh 'if constexpr (Spec::kPdl) pdl_wait();' 'pdl_wait();'
+bug wait_without_pdl rmsnorm.cuh 'if constexpr (Spec::kPdl) {' 'if constexpr (true) {'

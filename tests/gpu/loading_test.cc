@@ -69,7 +69,7 @@ class Loading : public OnDevice {
   // Each entry's first launch: for few rows (where there is one), packed, any.
   void launch_each(const NormSpec& spec, const Tuning& tuning, const rmsjit_kernel* kernel) {
     const int64_t few =
-        few_rows_limit(tuning, cuda->attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT));
+        second_limit(tuning, cuda->attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT));
     const auto set = std::move(bench::make_tensor_sets(*cuda, spec, few + 2, 1)[0]);
     rmsjit_args args = tight_args(spec, set, 1);
     expect_launch(kernel, args, stream->get());
@@ -85,14 +85,14 @@ TEST_F(Loading, EveryEntryOfAPreparedKeyIsLoadedBeforeItsFirstLaunch) {
   if (driver_symbol("cuFuncIsLoaded") == nullptr) GTEST_SKIP() << "a driver older than CUDA 12.4";
   const Watch watch;
   for (const char* text :
-       {"hidden=4096", "hidden=1032,weight_form=one_plus", "hidden=65536,x=f32"}) {
+       {"hidden=4096", "hidden=1032,weight_form=one_plus", "hidden=65536,x=f32", "hidden=262144"}) {
     SCOPED_TRACE(text);
     const NormSpec spec = spec_of(text);
     Watch::functions.clear();
     const rmsjit_kernel* kernel = runtime->prepare(spec);
     ASSERT_NE(kernel, nullptr);
     const Tuning tuning = launch_plan(spec, Target{cuda->sm()});
-    EXPECT_EQ(Watch::functions.size(), tuning.few_rows ? 3u : 2u);
+    EXPECT_EQ(Watch::functions.size(), tuning.second ? 3u : 2u);
     for (const CUfunction function : Watch::functions) EXPECT_EQ(Watch::is_loaded(function), 1);
     const int loads = Watch::loads;
     launch_each(spec, tuning, kernel);

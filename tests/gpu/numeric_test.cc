@@ -22,10 +22,14 @@ RmsNormParams params_of(const rmsjit_args& args) {
   p.residual = args.residual;
   p.residual_out = args.residual_out;
   p.y = args.y;
-  p.x_stride = {args.x_token_stride, args.x_head_stride};
-  p.residual_stride = {args.residual_token_stride, args.residual_head_stride};
-  p.residual_out_stride = {args.residual_out_token_stride, args.residual_out_head_stride};
-  p.y_stride = {args.y_token_stride, args.y_head_stride};
+  p.x_token_stride = args.x_token_stride;
+  p.x_head_stride = args.x_head_stride;
+  p.residual_token_stride = args.residual_token_stride;
+  p.residual_head_stride = args.residual_head_stride;
+  p.residual_out_token_stride = args.residual_out_token_stride;
+  p.residual_out_head_stride = args.residual_out_head_stride;
+  p.y_token_stride = args.y_token_stride;
+  p.y_head_stride = args.y_head_stride;
   p.tokens = args.tokens;
   p.eps = args.eps;
   return p;

@@ -68,11 +68,13 @@ void expect_shippable(const KernelId& id, const CompiledImage& image) {
   EXPECT_EQ(image.image.find(".nv.global"), std::string::npos);
   EXPECT_GT(image.registers, 0);
   // Registers are given to a warp in units of 8 a thread, out of 65536 a multiprocessor.
-  const int threads = id.tuning.threads_per_row * id.tuning.max_rows_per_block;
+  // Those of an image are its thirstiest entry's.
+  int threads = id.tuning.threads_per_row * id.tuning.max_rows_per_block;
+  if (id.tuning.second) threads = std::min(threads, id.tuning.second.threads_per_row);
   EXPECT_LE((image.registers + 7) / 8 * 8 * threads, 65536) << threads << " threads a block";
   EXPECT_LE(image.shared_bytes, 48 * 1024);
-  for (KernelEntry entry : {KernelEntry::kPacked, KernelEntry::kAny, KernelEntry::kFewRows}) {
-    const bool wanted = entry != KernelEntry::kFewRows || id.tuning.few_rows;
+  for (KernelEntry entry : {KernelEntry::kPacked, KernelEntry::kAny, KernelEntry::kSecond}) {
+    const bool wanted = entry != KernelEntry::kSecond || static_cast<bool>(id.tuning.second);
     EXPECT_EQ(image.image.find(entry_name(entry)) != std::string::npos, wanted)
         << entry_name(entry);
   }

@@ -68,6 +68,17 @@ TEST_F(Specs, SizesAtTheEdges) {
   compile(texts);
 }
 
+// Everything of a row in the registers of its second schedule, whatever the dtypes are.
+TEST_F(Specs, SecondSchedulesOfTheLongestRows) {
+  std::vector<std::string> texts;
+  for (const char* rest : {"", ",x=f32", ",x=f16,weight=bf16", ",x=f16,weight=f32", ",weight=none",
+                           ",residual=add,pdl=auto", ",residual=add,residual_dtype=f32",
+                           ",residual=add,add_round=unrounded,weight_form=one_plus"}) {
+    texts.push_back(std::string("hidden=262144") + rest);
+  }
+  compile(texts);
+}
+
 constexpr const char* kModelHidden[] = {"896",  "1024", "1152", "1536", "2048",  "2304", "2560",
                                         "2880", "3072", "3584", "3840", "4096",  "4608", "5120",
                                         "5376", "6144", "7168", "8192", "12288", "16384"};

@@ -4,14 +4,23 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <functional>
 #include <string>
 
+#include "runtime/launch_tensors.h"
 #include "tests/runtime/launch_shapes.h"
 
 namespace rmsjit {
 namespace {
+
+std::array<TensorStrides, 4> strides_of(const RmsNormParams& p) {
+  return {{{p.x_token_stride, p.x_head_stride},
+           {p.y_token_stride, p.y_head_stride},
+           {p.residual_token_stride, p.residual_head_stride},
+           {p.residual_out_token_stride, p.residual_out_head_stride}}};
+}
 
 TEST(LaunchArgs, DenseTensorsAreAccepted) {
   for (const char* text : kShapes) {
@@ -41,12 +50,12 @@ TEST(LaunchArgs, TheBlockHoldsWhatTheCallerGave) {
   EXPECT_EQ(params.residual, args.residual);
   EXPECT_EQ(params.residual_out, args.residual_out);
   EXPECT_EQ(params.y, args.y);
-  EXPECT_EQ(params.x_stride.token, 1000);
-  EXPECT_EQ(params.x_stride.head, 136);
-  EXPECT_EQ(params.residual_stride.token, 1001);
-  EXPECT_EQ(params.residual_out_stride.token, 2000);
-  EXPECT_EQ(params.residual_out_stride.head, 129);
-  EXPECT_EQ(params.y_stride.token, 640);
+  EXPECT_EQ(params.x_token_stride, 1000);
+  EXPECT_EQ(params.x_head_stride, 136);
+  EXPECT_EQ(params.residual_token_stride, 1001);
+  EXPECT_EQ(params.residual_out_token_stride, 2000);
+  EXPECT_EQ(params.residual_out_head_stride, 129);
+  EXPECT_EQ(params.y_token_stride, 640);
   EXPECT_EQ(params.tokens, 3);
   EXPECT_EQ(params.heads_shift, 0u);  // five heads are odd: a head a block, of several tokens
   EXPECT_EQ(params.eps, 3e-4f);
@@ -84,8 +93,7 @@ TEST(LaunchArgs, HeadsAreDealtOutInTwoDimensions) {
       EXPECT_GE(grid.y * tokens_a_block, block.params.tokens);
       EXPECT_LT((grid.y - 1) * tokens_a_block, block.params.tokens);
       const RmsNormParams& params = block.params;
-      for (const TensorStrides& stride :
-           {params.x_stride, params.residual_stride, params.residual_out_stride, params.y_stride}) {
+      for (const TensorStrides& stride : strides_of(params)) {
         EXPECT_EQ(exchanged ? stride.head : stride.token, tokens > 1 ? heads * 128 : 0);
         EXPECT_EQ(exchanged ? stride.token : stride.head, heads > 1 ? 128 : 0);
       }
@@ -115,10 +123,10 @@ TEST(LaunchArgs, InPlaceOutputsAreTheInputs) {
     const Status status = make_launch_block(facts, args, block);
     ASSERT_TRUE(status.ok()) << status.message();
     EXPECT_EQ(block.params.y, args.x);
-    EXPECT_EQ(block.params.y_stride.token, 500);
-    EXPECT_EQ(block.params.y_stride.head, 64);
+    EXPECT_EQ(block.params.y_token_stride, 500);
+    EXPECT_EQ(block.params.y_head_stride, 64);
     EXPECT_EQ(block.params.residual_out, args.residual);
-    EXPECT_EQ(block.params.residual_out_stride.token, 128);
+    EXPECT_EQ(block.params.residual_out_token_stride, 128);
   }
 }
 
@@ -148,8 +156,7 @@ TEST(LaunchArgs, StridesOfAnExtentOfOneAreIgnored) {
   ASSERT_TRUE(status.ok()) << status.message();
   EXPECT_EQ(block.entry, KernelEntry::kPacked) << "ignored strides must not cost the packed entry";
   const RmsNormParams& params = block.params;
-  for (const TensorStrides& stride :
-       {params.x_stride, params.residual_stride, params.residual_out_stride, params.y_stride}) {
+  for (const TensorStrides& stride : strides_of(params)) {
     EXPECT_EQ(stride.token, 0);
     EXPECT_EQ(stride.head, 0);
   }
@@ -195,11 +202,11 @@ TEST(LaunchArgs, ThePackedEntryNeedsEveryPointerAndUsedStrideAtSixteenBytes) {
   EXPECT_TRUE(is_packed([](rmsjit_args& a) { a.y_head_stride += 8; }));
 }
 
-TEST(LaunchArgs, FewAlignedRowsTakeTheirOwnEntry) {
+TEST(LaunchArgs, FewAlignedRowsTakeTheSecondSchedule) {
   const LaunchFacts facts = facts_of("hidden=65536");
-  ASSERT_TRUE(facts.tuning.few_rows);
+  ASSERT_TRUE(facts.tuning.second);
   const int64_t most = facts.multiprocessors / facts.tuning.cluster;
-  EXPECT_EQ(facts.few_rows, most);
+  EXPECT_EQ(facts.second_rows, most);
   const auto entry = [&](int64_t rows, int64_t stride) {
     rmsjit_args args = args_for(facts, rows);
     args.x_token_stride = stride;
@@ -208,10 +215,25 @@ TEST(LaunchArgs, FewAlignedRowsTakeTheirOwnEntry) {
     EXPECT_TRUE(status.ok()) << status.message();
     return block.entry;
   };
-  EXPECT_EQ(entry(1, 65536), KernelEntry::kFewRows);
-  EXPECT_EQ(entry(most, 65536), KernelEntry::kFewRows);
+  EXPECT_EQ(entry(1, 65536), KernelEntry::kSecond);
+  EXPECT_EQ(entry(most, 65536), KernelEntry::kSecond);
   EXPECT_EQ(entry(most + 1, 65536), KernelEntry::kPacked);
   EXPECT_EQ(entry(most, 65537), KernelEntry::kAny);
+}
+
+TEST(LaunchArgs, TheSecondScheduleHasAGridOfItsOwn) {
+  const LaunchFacts facts = facts_of("hidden=262144,residual=add");
+  ASSERT_TRUE(facts.tuning.second.for_all);
+  EXPECT_EQ(facts.tuning.second.cluster, 16);
+  rmsjit_args args = args_for(facts, 1000);
+  LaunchBlock block;
+  ASSERT_TRUE(make_launch_block(facts, args, block).ok());
+  EXPECT_EQ(block.entry, KernelEntry::kSecond);
+  EXPECT_EQ(block.grid.x, 16000u);
+  args.x_token_stride += 1;
+  ASSERT_TRUE(make_launch_block(facts, args, block).ok());
+  EXPECT_EQ(block.entry, KernelEntry::kAny);
+  EXPECT_EQ(block.grid.x, 1000u * static_cast<unsigned>(facts.tuning.cluster));
 }
 
 TEST(LaunchArgs, SixtyFourBitStridesAndCountsWork) {
@@ -222,8 +244,8 @@ TEST(LaunchArgs, SixtyFourBitStridesAndCountsWork) {
   args.y_token_stride = (int64_t{1} << 33) + 1;
   LaunchBlock block;
   ASSERT_TRUE(make_launch_block(facts, args, block).ok());
-  EXPECT_EQ(block.params.x_stride.token, args.x_token_stride);
-  EXPECT_EQ(block.params.y_stride.token, args.y_token_stride);
+  EXPECT_EQ(block.params.x_token_stride, args.x_token_stride);
+  EXPECT_EQ(block.params.y_token_stride, args.y_token_stride);
   args = args_for(facts, int64_t{1} << 21);  // rows * hidden = 2^33
   EXPECT_TRUE(launch(facts, args).ok());
 }

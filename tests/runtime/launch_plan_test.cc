@@ -35,10 +35,13 @@ void expect_legal(const NormSpec& spec, const Target& target) {
   if (t.weight_early) {
     EXPECT_EQ(t.register_slots, slots);
   }
-  if (t.few_rows) {
+  if (t.second) {
     EXPECT_GT(t.cluster, 1);
-    EXPECT_EQ(t.shared_slots, slots);
-    EXPECT_LE(t.threads_per_row, 256);
+    EXPECT_LE(t.second.threads_per_row, 512);
+    EXPECT_LE(t.second.cluster, 16);
+    if (t.second.cluster <= 8) {
+      EXPECT_EQ(t.shared_slots, slots);
+    }
   }
   if (t.shared_slots > 0) {
     EXPECT_EQ(t.max_rows_per_block, 1);
@@ -78,17 +81,20 @@ TEST(LaunchPlan, GivesLongRowsAClusterWhereThereAreClusters) {
   }
 }
 
-TEST(LaunchPlan, GivesFewRowsAnEntryWhereLongRowsWaitInSharedMemory) {
+TEST(LaunchPlan, GivesLongRowsASecondScheduleInRegisters) {
   const Target target{90};
-  const auto has = [&](const char* text) {
-    return launch_plan(spec_of(text, target), target).few_rows;
+  const auto second = [&](const char* text) {
+    return launch_plan(spec_of(text, target), target).second;
   };
-  EXPECT_TRUE(has("hidden=32768"));
-  EXPECT_TRUE(has("hidden=65536,pdl=on"));
-  EXPECT_FALSE(has("hidden=65536,residual=add")) << "in registers already";
-  EXPECT_FALSE(has("hidden=262144")) << "512 threads a block";
-  EXPECT_FALSE(has("hidden=8192"));
-  EXPECT_FALSE(launch_plan(spec_of("hidden=65536", Target{80}), Target{80}).few_rows);
+  EXPECT_EQ(second("hidden=32768"), (Tuning::Second{256, 4}));
+  EXPECT_EQ(second("hidden=65536,pdl=on"), (Tuning::Second{256, 8}));
+  EXPECT_FALSE(second("hidden=65536,residual=add")) << "in registers already";
+  EXPECT_EQ(second("hidden=262144"), (Tuning::Second{256, 16}));
+  EXPECT_EQ(second("hidden=262144,residual=add"), (Tuning::Second{512, 16, true}));
+  EXPECT_FALSE(second("hidden=262144,x=f32,residual=add")) << "more than the registers hold";
+  EXPECT_FALSE(second("hidden=262144,x=f16,weight=bf16")) << "would spill";
+  EXPECT_FALSE(second("hidden=8192"));
+  EXPECT_FALSE(launch_plan(spec_of("hidden=65536", Target{80}), Target{80}).second);
 }
 
 TEST(LaunchPlan, GivesRealignedRowsAThreadALeafOrAtMostThreeLeavesAThread) {

@@ -44,10 +44,25 @@ TEST_F(LaunchTest, FewLongRowsTakeTheEntryThatThePlanHasForThem) {
   push(kernel.where().context);
   const int64_t most = kernel.where().facts.multiprocessors / 8;
   for (const auto& [rows, entry] :
-       {std::pair{int64_t{1}, "rmsnorm_few_rows"}, std::pair{most, "rmsnorm_few_rows"},
+       {std::pair{int64_t{1}, "rmsnorm_second"}, std::pair{most, "rmsnorm_second"},
         std::pair{most + 1, "rmsnorm_packed"}}) {
     ASSERT_TRUE(kernel.launch(args_of(65536, rows), stream_on(kernel)).ok());
     EXPECT_STREQ(last().function, entry) << rows;
+  }
+}
+
+TEST_F(LaunchTest, TheLongestRowsHaveSixteenBlocksWhereTheDeviceHasRoomForThem) {
+  make_runtime();
+  for (const bool room : {true, false}) {
+    stub_.driver->room_for_large_clusters = room;
+    // Two keys: what is prepared once stays.
+    const LoadedKernel& kernel =
+        prepared(room ? "hidden=262144,residual=add" : "hidden=262144,residual=add,pdl=on");
+    push(kernel.where().context);
+    ASSERT_TRUE(kernel.launch(args_of(262144, 3, true), stream_on(kernel)).ok());
+    EXPECT_STREQ(last().function, room ? "rmsnorm_second" : "rmsnorm_packed");
+    EXPECT_EQ(last().config.gridDimX, room ? 48u : 24u);
+    EXPECT_EQ(last().config.blockDimX, room ? 512u : 1024u);
   }
 }
 
@@ -106,11 +121,13 @@ TEST_F(LaunchTest, ALongRowGetsTheSharedMemoryThatItsPlanAsksFor) {
   const int wanted = dynamic_shared_bytes(id.spec, id.tuning);
   ASSERT_GT(wanted, 48 * 1024) << "choose a longer row for this test";
   const LoadedKernel& kernel = prepared(text);
-  EXPECT_EQ(calls(kcuFuncSetAttribute), 2);
   EXPECT_EQ(stub_.driver->dynamic_shared_bytes, wanted);
   push(kernel.where().context);
-  ASSERT_TRUE(kernel.launch(args_of(262144, 1), stream_on(kernel)).ok());
+  ASSERT_TRUE(kernel.launch(args_of(262144, 100), stream_on(kernel)).ok());
   EXPECT_EQ(last().config.sharedMemBytes, static_cast<unsigned>(wanted));
+  ASSERT_TRUE(kernel.launch(args_of(262144, 1), stream_on(kernel)).ok());
+  EXPECT_STREQ(last().function, "rmsnorm_second");
+  EXPECT_EQ(last().config.sharedMemBytes, 0u) << "the second schedule is in registers";
   rmsjit_kernel_info info{};
   kernel.describe(info);
   EXPECT_GE(info.shared_bytes, wanted);

@@ -46,15 +46,14 @@ void disturb(rmsjit_args& args, std::mt19937_64& random) {
   std::memcpy(fields, words.data(), sizeof words);
 }
 
-bool same(const TensorStrides& a, const TensorStrides& b) {
-  return a.token == b.token && a.head == b.head;
-}
-
 bool same_params(const RmsNormParams& a, const RmsNormParams& b) {
   return a.x == b.x && a.weight == b.weight && a.residual == b.residual &&
-         a.residual_out == b.residual_out && a.y == b.y && same(a.x_stride, b.x_stride) &&
-         same(a.residual_stride, b.residual_stride) &&
-         same(a.residual_out_stride, b.residual_out_stride) && same(a.y_stride, b.y_stride);
+         a.residual_out == b.residual_out && a.y == b.y && a.x_token_stride == b.x_token_stride &&
+         a.x_head_stride == b.x_head_stride && a.y_token_stride == b.y_token_stride &&
+         a.y_head_stride == b.y_head_stride && a.residual_token_stride == b.residual_token_stride &&
+         a.residual_head_stride == b.residual_head_stride &&
+         a.residual_out_token_stride == b.residual_out_token_stride &&
+         a.residual_out_head_stride == b.residual_out_head_stride;
 }
 
 TEST(UsualLaunch, WhatItTakesTheCarefulCheckTakesTooAndFillsTheSame) {

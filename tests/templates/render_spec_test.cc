@@ -79,7 +79,7 @@ TEST(RenderSpec, GivesEachMeaningfulSpecAnotherText) {
 
 TEST(RenderSpec, GivesEachTuningAnotherText) {
   const NormSpec spec = parsed("hidden=4096,residual=add,pdl=on");
-  std::vector<Tuning> tunings(10, plain_tuning());
+  std::vector<Tuning> tunings(12, plain_tuning());
   tunings[1].threads_per_row = 256;
   tunings[2].max_rows_per_block = 2;
   tunings[3].register_slots = 2;
@@ -88,7 +88,9 @@ TEST(RenderSpec, GivesEachTuningAnotherText) {
   tunings[6].trigger = Trigger::kWait;
   tunings[7].load_chunk = 2;
   tunings[8].cluster = 4;
-  tunings[9].few_rows = true;
+  tunings[9].second = {128, 8};
+  tunings[10].second = {128, 16};
+  tunings[11].second = {64, 16};
   std::map<std::string, size_t> seen;
   for (size_t i = 0; i < tunings.size(); ++i) {
     const auto [at, fresh] = seen.emplace(code(spec, tunings[i]), i);
@@ -97,7 +99,7 @@ TEST(RenderSpec, GivesEachTuningAnotherText) {
   }
 }
 
-TEST(RenderSpec, AThirdEntryForFewRowsHoldsEverythingInRegisters) {
+TEST(RenderSpec, ASecondScheduleHoldsEverythingInRegisters) {
   Tuning tuning;
   tuning.threads_per_row = 256;
   tuning.cluster = 8;
@@ -105,14 +107,15 @@ TEST(RenderSpec, AThirdEntryForFewRowsHoldsEverythingInRegisters) {
   tuning.shared_slots = 4;
   tuning.weight_early = false;
   const NormSpec spec = parsed("hidden=65536");
-  EXPECT_EQ(code(spec, tuning).find("FewRows"), std::string::npos);
-  tuning.few_rows = true;
+  EXPECT_EQ(code(spec, tuning).find("Second"), std::string::npos);
+  tuning.second = {128, 16};
   const std::string text = code(spec, tuning);
-  const std::string few = text.substr(text.find("struct FewRows : Spec"));
-  EXPECT_NE(text.find("#define RMSJIT_FEW_ROWS\n"), std::string::npos);
-  for (const char* constant : {"kRegisterSlots = 4,", "kSharedSlots = 0,", "kChunk = 4,",
-                               "kSharedBytes = 2080,", "kWeightEarly = true,"}) {
-    EXPECT_NE(few.find(constant), std::string::npos) << constant << few;
+  const std::string second = text.substr(text.find("struct Second : Spec"));
+  EXPECT_NE(text.find("#define RMSJIT_SECOND __cluster_dims__(16, 1, 1)\n"), std::string::npos);
+  for (const char* constant :
+       {"kThreads = 128,", "kCluster = 16,", "kRegisterSlots = 4,", "kSharedSlots = 0,",
+        "kChunk = 4,", "kSharedBytes = 2592,", "kWeightEarly = true,"}) {
+    EXPECT_NE(second.find(constant), std::string::npos) << constant << second;
   }
 }
 

@@ -92,14 +92,18 @@ KernelUnderTest::KernelUnderTest(const Cuda& cuda, const KernelId& id, const std
   const int shared = dynamic_shared_bytes(id.spec, id.tuning);
   for (int i = 0; i < kKernelEntries; ++i) {
     const auto entry = static_cast<KernelEntry>(i);
-    if (entry == KernelEntry::kFewRows && !id.tuning.few_rows) continue;
+    if (entry == KernelEntry::kSecond && !id.tuning.second) continue;
     CUfunction& function = functions_[i];
     cuda.check(cuda.api().cuModuleGetFunction(&function, module_, entry_name(entry)),
                "cuModuleGetFunction");
-    if (shared == 0) continue;
-    cuda.check(cuda.api().cuFuncSetAttribute(
-                   function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared),
-               "cuFuncSetAttribute");
+    const auto allow = [&](CUfunction_attribute attribute, int value) {
+      cuda.check(cuda.api().cuFuncSetAttribute(function, attribute, value), "cuFuncSetAttribute");
+    };
+    if (entry == KernelEntry::kSecond) {
+      allow(CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1);
+    } else if (shared != 0) {
+      allow(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared);
+    }
   }
 }
 
@@ -107,7 +111,6 @@ KernelUnderTest::~KernelUnderTest() { cuda_.api().cuModuleUnload(module_); }
 
 void KernelUnderTest::launch(CUstream stream, const TensorSet& set, int64_t rows) const {
   const NormSpec& spec = id_.spec;
-  const TensorStrides stride{spec.hidden, 0};
   const bool residual_in_place = spec.residual_placement == ResidualPlacement::kInPlace;
   RmsNormParams params{};
   params.x = set.x.data();
@@ -115,50 +118,55 @@ void KernelUnderTest::launch(CUstream stream, const TensorSet& set, int64_t rows
   params.residual = set.residual.data();
   params.residual_out = residual_in_place ? set.residual.data() : set.residual_out.data();
   params.y = spec.y_placement == YPlacement::kInPlace ? set.x.data() : set.y.data();
-  params.x_stride = params.residual_stride = params.residual_out_stride = params.y_stride = stride;
+  params.x_token_stride = params.y_token_stride = spec.hidden;
+  params.residual_token_stride = params.residual_out_token_stride = spec.hidden;
   params.tokens = rows;
   params.eps = 1e-6f;
   launch(stream, params, 1, rows_per_block(id_.tuning, rows, multiprocessors_),
-         rows <= few_rows_limit(id_.tuning, multiprocessors_));
+         rows <= second_limit(id_.tuning, multiprocessors_));
 }
 
 void KernelUnderTest::launch(CUstream stream, RmsNormParams params, int64_t heads, int rows_a_block,
-                             bool few_rows) const {
+                             bool second) const {
   const NormSpec& spec = id_.spec;
-  const LaunchGrid grid =
-      launch_grid(id_.tuning, spec.layout == Layout::kHeads, params.tokens, heads, rows_a_block);
-  params.heads_shift = grid.heads_shift;
-  params.block_rows = grid.rows;
   uint64_t bits = 0;
-  const auto touch = [&](const void* pointer, const TensorStrides& stride, DType dtype) {
+  const auto touch = [&](const void* pointer, int64_t token, int64_t head, DType dtype) {
     const int64_t bytes = dtype_bytes(dtype);
-    bits |= reinterpret_cast<uint64_t>(pointer) | static_cast<uint64_t>(stride.token * bytes);
-    if (spec.layout == Layout::kHeads) bits |= static_cast<uint64_t>(stride.head * bytes);
+    bits |= reinterpret_cast<uint64_t>(pointer) | static_cast<uint64_t>(token * bytes);
+    if (spec.layout == Layout::kHeads) bits |= static_cast<uint64_t>(head * bytes);
   };
-  touch(params.x, params.x_stride, spec.x_dtype());
-  touch(params.y, params.y_stride, spec.y_dtype());
-  touch(params.weight, TensorStrides{}, spec.weight_dtype());
+  touch(params.x, params.x_token_stride, params.x_head_stride, spec.x_dtype());
+  touch(params.y, params.y_token_stride, params.y_head_stride, spec.y_dtype());
+  touch(params.weight, 0, 0, spec.weight_dtype());
   if (spec.has_residual()) {
-    touch(params.residual, params.residual_stride, spec.residual_dtype_resolved());
-    touch(params.residual_out, params.residual_out_stride, spec.residual_dtype_resolved());
+    const DType type = spec.residual_dtype_resolved();
+    touch(params.residual, params.residual_token_stride, params.residual_head_stride, type);
+    touch(params.residual_out, params.residual_out_token_stride, params.residual_out_head_stride,
+          type);
   }
+  const KernelEntry entry = bits % 16 != 0                ? KernelEntry::kAny
+                            : second && id_.tuning.second ? KernelEntry::kSecond
+                                                          : KernelEntry::kPacked;
+  const Tuning tuning =
+      entry == KernelEntry::kSecond ? second_tuning(spec, id_.tuning) : id_.tuning;
+  const LaunchGrid grid = launch_grid(tuning.cluster, spec.layout == Layout::kHeads, params.tokens,
+                                      heads, rows_a_block);
+  params.heads_shift = static_cast<unsigned short>(grid.heads_shift);
+  params.block_rows = static_cast<unsigned short>(grid.rows);
   CUlaunchAttribute pdl{};
   pdl.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
   pdl.value.programmaticStreamSerializationAllowed = 1;
   CUlaunchConfig config{};
   config.gridDimX = grid.x;
   config.gridDimY = grid.y;
-  config.blockDimX = static_cast<unsigned>(id_.tuning.threads_per_row);
+  config.blockDimX = static_cast<unsigned>(tuning.threads_per_row);
   config.blockDimY = grid.rows;
   config.gridDimZ = config.blockDimZ = 1;
-  config.sharedMemBytes = static_cast<unsigned>(dynamic_shared_bytes(spec, id_.tuning));
+  config.sharedMemBytes = static_cast<unsigned>(dynamic_shared_bytes(spec, tuning));
   config.hStream = stream;
   config.attrs = &pdl;
   config.numAttrs = spec.pdl == Pdl::kOn ? 1 : 0;
   void* arguments[] = {&params};
-  const KernelEntry entry = bits % 16 != 0                    ? KernelEntry::kAny
-                            : few_rows && id_.tuning.few_rows ? KernelEntry::kFewRows
-                                                              : KernelEntry::kPacked;
   cuda_.check(cuda_.api().cuLaunchKernelEx(&config, functions_[static_cast<int>(entry)], arguments,
                                            nullptr),
               "cuLaunchKernelEx");

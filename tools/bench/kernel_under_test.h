@@ -36,7 +36,7 @@ class KernelUnderTest {
   // Any block height; of the entries that the addresses allow, the one for few rows if it is asked
   // for and there. heads is 1 for Layout::kRows.
   void launch(CUstream stream, RmsNormParams params, int64_t heads, int rows_a_block,
-              bool few_rows) const;
+              bool second) const;
 
  private:
   const Cuda& cuda_;

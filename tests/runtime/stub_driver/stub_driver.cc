@@ -176,19 +176,30 @@ CUresult cuModuleUnload(CUmodule module) {
 }
 CUresult cuModuleGetFunction(CUfunction* function, CUmodule module, const char* name) {
   RMSJIT_STUB_ENTER_DISTURBING(kcuModuleGetFunction);
-  constexpr const char* kNames[] = {"rmsnorm_packed", "rmsnorm_any", "rmsnorm_few_rows"};
+  constexpr const char* kNames[] = {"rmsnorm_packed", "rmsnorm_any", "rmsnorm_second"};
   for (size_t i = 0; i < std::size(kNames); ++i) {
     if (std::strcmp(name, kNames[i]) != 0) continue;
-    module->functions[i] = {module, kNames[i], false};
+    module->functions[i] = {module, kNames[i], false, false};
     *function = &module->functions[i];
     return CUDA_SUCCESS;
   }
   return CUDA_ERROR_NOT_FOUND;
 }
-CUresult cuFuncSetAttribute(CUfunction, CUfunction_attribute attribute, int value) {
+CUresult cuFuncSetAttribute(CUfunction function, CUfunction_attribute attribute, int value) {
   RMSJIT_STUB_ENTER_DISTURBING(kcuFuncSetAttribute);
+  if (attribute == CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED) {
+    function->large_clusters = value == 1;
+    return CUDA_SUCCESS;
+  }
   if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) return CUDA_ERROR_INVALID_VALUE;
   driver.dynamic_shared_bytes = value;
+  return CUDA_SUCCESS;
+}
+CUresult cuOccupancyMaxActiveClusters(int* clusters, CUfunction function,
+                                      const CUlaunchConfig* config) {
+  RMSJIT_STUB_ENTER_DISTURBING(kcuOccupancyMaxActiveClusters);
+  if (config->gridDimX > 8 && !function->large_clusters) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+  *clusters = config->gridDimX <= 8 || driver.room_for_large_clusters ? 1 : 0;
   return CUDA_SUCCESS;
 }
 CUresult cuFuncGetAttribute(int* value, CUfunction_attribute, CUfunction function) {

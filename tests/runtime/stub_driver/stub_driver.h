@@ -75,7 +75,8 @@ struct Driver {
   std::atomic<bool> memory_full{false};  // of every device: no function can be loaded any more
   // A capture in global mode, which calls of other threads invalidate unless their mode is relaxed.
   std::atomic<CUstream> captured{nullptr};
-  size_t params_bytes = 0;  // how much of the parameter block a launch keeps
+  bool room_for_large_clusters = true;  // of more than eight blocks
+  size_t params_bytes = 0;              // how much of the parameter block a launch keeps
 
   // What happened.
   std::atomic<int> calls[kCallCount] = {};

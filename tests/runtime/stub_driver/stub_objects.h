@@ -24,6 +24,7 @@ struct CUfunc_st {
   CUmodule module;
   const char* name;
   bool resident;
+  bool large_clusters;  // of more than eight blocks are allowed
 };
 struct CUmod_st {
   CUcontext context;
