@@ -22,7 +22,6 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from benchlib import cell_group, grid, record  # noqa: E402
 
 
-
 def parse_shard(text):
     try:
         index, count = (int(part) for part in text.split("/"))
@@ -76,8 +75,8 @@ def add_cell_options(parser):
     parser.add_argument("--max-gib", type=float, help="only cells whose tensors take at most this")
 
 
-def add_implementation_options(parser):
-    parser.add_argument("--out", required=True, help="results file; taken up again if it exists")
+def add_implementation_options(parser, out="results file; taken up again if it exists"):
+    parser.add_argument("--out", required=True, help=out)
     parser.add_argument("--rmsjit", help="path of librmsjit.so")
     parser.add_argument("--worker", help="path of the compile worker; default: compile in process")
     parser.add_argument("--nvrtc", help="path of libnvrtc; default: the wheels', the toolkit's")
