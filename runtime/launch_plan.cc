@@ -60,18 +60,18 @@ struct LeafWords {
 // arithmetic.
 int register_budget(int threads) { return std::min(255, 65536 / std::max(threads, 256)) - 24; }
 
-// Rows of a cluster that wait in shared memory are 10 % slower alone than in registers. The longest
-// have sixteen blocks there (262144 elements: 3.6 us against 4.6 with eight), with the fused add,
-// which waits in registers anyhow, for every launch (0.84 of the time in large ones; without it
-// 1.02).
+// Rows of a cluster that wait in shared memory are 10 % slower alone than in registers; eight
+// blocks are best there (32768 elements: 2.3 us, with four 2.5). The longest rows have sixteen
+// (262144 elements: 3.6 us against 4.6 with eight), with the fused add, which waits in registers
+// anyhow, for every launch (0.84 of the time in large ones; without it 1.02).
 Tuning::Second second_schedule(const NormSpec& spec, const BlockShape& shape, int leaves,
                                const LeafWords& words) {
   constexpr int kMostLeavesOfEightBlocks = 16384;
-  Tuning::Second second{shape.threads, shape.cluster};
+  Tuning::Second second{256, 8};
   if (shape.cluster == 1) return {};
   if (leaves > kMostLeavesOfEightBlocks) {
     second = {spec.has_residual() ? 512 : 256, 16, spec.has_residual()};
-  } else if (spec.has_residual() || shape.threads > 256) {
+  } else if (spec.has_residual()) {
     return {};
   }
   const int row_threads = second.threads_per_row * second.cluster;

@@ -86,7 +86,7 @@ TEST(LaunchPlan, GivesLongRowsASecondScheduleInRegisters) {
   const auto second = [&](const char* text) {
     return launch_plan(spec_of(text, target), target).second;
   };
-  EXPECT_EQ(second("hidden=32768"), (Tuning::Second{256, 4}));
+  EXPECT_EQ(second("hidden=32768"), (Tuning::Second{256, 8}));
   EXPECT_EQ(second("hidden=65536,pdl=on"), (Tuning::Second{256, 8}));
   EXPECT_FALSE(second("hidden=65536,residual=add")) << "in registers already";
   EXPECT_EQ(second("hidden=262144"), (Tuning::Second{256, 16}));
