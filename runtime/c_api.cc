@@ -127,6 +127,46 @@ Status precompile(rmsjit_runtime* runtime, const rmsjit_spec* given, const char*
   return runtime->core.precompile(spec, parsed);
 }
 
+// What a launch was given.
+struct KernelLaunch {
+  const rmsjit_kernel* kernel;
+  const rmsjit_args* args;
+  void* stream;
+};
+struct RuntimeLaunch {
+  rmsjit_runtime* runtime;
+  const rmsjit_spec* spec;
+  int32_t device;
+  const rmsjit_args* args;
+  void* stream;
+};
+
+Status launch_carefully(const KernelLaunch& given, CUresult tried) {
+  if (given.kernel == nullptr) return argument_null("kernel");
+  rmsjit_args copy;
+  const rmsjit_args* args = nullptr;
+  RMSJIT_RETURN_IF_ERROR(rmsjit::adopt(given.args, "args", copy, args));
+  return to_kernel(given.kernel)
+      ->launch_carefully(*args, static_cast<CUstream>(given.stream), tried);
+}
+
+Status launch_carefully(const RuntimeLaunch& given, CUresult tried) {
+  if (given.runtime == nullptr) return argument_null("runtime");
+  rmsjit_spec spec_copy;
+  rmsjit_args args_copy;
+  const rmsjit_spec* spec = nullptr;
+  const rmsjit_args* args = nullptr;
+  RMSJIT_RETURN_IF_ERROR(rmsjit::adopt(given.spec, "spec", spec_copy, spec));
+  RMSJIT_RETURN_IF_ERROR(rmsjit::adopt(given.args, "args", args_copy, args));
+  return given.runtime->core.launch_carefully(*spec, given.device, *args, given.stream, tried);
+}
+
+template <class Given>
+[[gnu::cold, gnu::noinline]] rmsjit_status finish_carefully(const Given& given, CUresult tried,
+                                                            rmsjit_error* error) {
+  return finish(launch_carefully(given, tried), error);
+}
+
 }  // namespace
 
 rmsjit_status rmsjit_runtime_create(const rmsjit_options* options, rmsjit_runtime** runtime,
@@ -187,30 +227,26 @@ rmsjit_status rmsjit_kernel_info_get(const rmsjit_kernel* kernel, rmsjit_kernel_
   return finish(rmsjit::give_back(filled, "info", info), error);
 }
 
-rmsjit_status rmsjit_kernel_launch(const rmsjit_kernel* kernel, const rmsjit_args* given,
+rmsjit_status rmsjit_kernel_launch(const rmsjit_kernel* kernel, const rmsjit_args* args,
                                    void* stream, rmsjit_error* error) {
-  if (kernel == nullptr) [[unlikely]]
-    return finish(argument_null("kernel"), error);
-  rmsjit_args copy;
-  const rmsjit_args* args = nullptr;
-  Status status = rmsjit::adopt(given, "args", copy, args);
-  if (status.ok()) [[likely]]
-    status = to_kernel(kernel)->launch(*args, static_cast<CUstream>(stream));
-  return finish(status, error);
+  CUresult result = LoadedKernel::kNotTried;
+  if (kernel != nullptr && rmsjit::is_of_this_version(args)) [[likely]]
+    result = to_kernel(kernel)->try_launch(*args, static_cast<CUstream>(stream));
+  if (result == CUDA_SUCCESS) [[likely]]
+    return RMSJIT_OK;
+  return finish_carefully(KernelLaunch{kernel, args, stream}, result, error);
 }
 
-rmsjit_status rmsjit_launch(rmsjit_runtime* runtime, const rmsjit_spec* given_spec, int32_t device,
-                            const rmsjit_args* given_args, void* stream, rmsjit_error* error) {
-  if (runtime == nullptr) [[unlikely]]
-    return finish(argument_null("runtime"), error);
-  rmsjit_spec spec_copy;
-  rmsjit_args args_copy;
-  const rmsjit_spec* spec = nullptr;
-  const rmsjit_args* args = nullptr;
-  Status status = rmsjit::adopt(given_spec, "spec", spec_copy, spec);
-  if (status.ok()) [[likely]]
-    status = rmsjit::adopt(given_args, "args", args_copy, args);
-  if (status.ok()) [[likely]]
-    status = runtime->core.launch(*spec, device, *args, stream);
-  return finish(status, error);
+rmsjit_status rmsjit_launch(rmsjit_runtime* runtime, const rmsjit_spec* spec, int32_t device,
+                            const rmsjit_args* args, void* stream, rmsjit_error* error) {
+  CUresult result = LoadedKernel::kNotTried;
+  if (runtime != nullptr && rmsjit::is_of_this_version(spec) && rmsjit::is_of_this_version(args))
+      [[likely]] {
+    const LoadedKernel* kernel = runtime->core.find(*spec, device);
+    if (kernel != nullptr) [[likely]]
+      result = kernel->try_launch(*args, static_cast<CUstream>(stream));
+  }
+  if (result == CUDA_SUCCESS) [[likely]]
+    return RMSJIT_OK;
+  return finish_carefully(RuntimeLaunch{runtime, spec, device, args, stream}, result, error);
 }

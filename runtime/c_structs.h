@@ -17,13 +17,19 @@ namespace rmsjit {
 // Copies a struct of another version over `known` zeroed bytes. Errors: kInvalidArgument.
 Status adopt_other_version(const void* given, const char* name, size_t known, void* copy);
 
+// Whether it can be used where it lies.
+template <class T>
+inline bool is_of_this_version(const T* given) {
+  return given != nullptr && given->struct_size == sizeof(T);
+}
+
 // A caller's struct as one of this version: `adopted` points to it, or to `copy`.
 template <class T>
 inline Status adopt(const T* given, const char* name, T& copy, const T*& adopted) {
   if (given == nullptr) [[unlikely]]
     return errors::argument_null(name);
   adopted = given;
-  if (given->struct_size == sizeof(T)) [[likely]]
+  if (is_of_this_version(given)) [[likely]]
     return {};
   adopted = &copy;
   return adopt_other_version(given, name, sizeof(T), &copy);

@@ -16,7 +16,7 @@ namespace {
 
 constexpr uintptr_t kPackBytes = 16;
 
-inline bool is_packed(const Spans& spans) {
+bool is_packed(const Spans& spans) {
   uintptr_t bits = 0;
   for (int i = 0; i < spans.count; ++i) {
     const Span& span = spans.list[i];
@@ -25,8 +25,7 @@ inline bool is_packed(const Spans& spans) {
   return bits % kPackBytes == 0;
 }
 
-inline bool count_rows(const LaunchFacts& facts, const rmsjit_args& args, Extent& extent,
-                       int64_t& rows) {
+bool count_rows(const LaunchFacts& facts, const rmsjit_args& args, Extent& extent, int64_t& rows) {
   extent = {args.tokens, facts.has_heads ? args.heads : 1};
   return (extent.tokens | extent.heads) >= 0 &&
          !__builtin_mul_overflow(extent.tokens, extent.heads, &rows);
@@ -50,8 +49,7 @@ Status bad_counts(const LaunchFacts& facts, const Extent& extent) {
 }
 
 // For more tokens than gridDim.y has room for: nothing tells tokens and heads apart but the names.
-[[gnu::cold, gnu::noinline]] Extent exchange_tokens_and_heads(const Extent& extent,
-                                                              RmsNormParams& params) {
+Extent exchange_tokens_and_heads(const Extent& extent, RmsNormParams& params) {
   std::swap(params.x_token_stride, params.x_head_stride);
   std::swap(params.y_token_stride, params.y_head_stride);
   std::swap(params.residual_token_stride, params.residual_head_stride);
@@ -61,12 +59,12 @@ Status bad_counts(const LaunchFacts& facts, const Extent& extent) {
 
 // Everything of the block but entry, pointers, strides and eps; false: more blocks than a grid has.
 // Requires block.entry.
-inline bool fill_grid(const LaunchFacts& facts, Extent extent, int64_t rows, LaunchBlock& block) {
+bool fill_grid(const LaunchFacts& facts, Extent extent, int64_t rows, LaunchBlock& block) {
   const Tuning& tuning = facts.tuning;
-  const int cluster = block.entry == KernelEntry::kSecond ? tuning.second.cluster : tuning.cluster;
+  const int cluster = cluster_of(tuning, block.entry);
   int per_block = rows_per_block(tuning, rows, facts.multiprocessors);
   block.grid = launch_grid(cluster, facts.has_heads, extent.tokens, extent.heads, per_block);
-  if (facts.has_heads && !block.grid.fits) [[unlikely]] {
+  if (facts.has_heads && !block.grid.fits) {
     extent = exchange_tokens_and_heads(extent, block.params);
     // An odd number of heads puts one into a block: no more rows than that are worth a thread.
     while (per_block / 2 >= std::max<int64_t>(extent.tokens, tuning.min_rows_per_block())) {
@@ -80,15 +78,8 @@ inline bool fill_grid(const LaunchFacts& facts, Extent extent, int64_t rows, Lau
   return block.grid.fits;
 }
 
-// packed: every pointer and used stride is a multiple of 16 bytes.
-inline KernelEntry choose_entry(const LaunchFacts& facts, int64_t rows, bool packed) {
-  if (!packed) return KernelEntry::kAny;
-  return rows <= facts.second_rows ? KernelEntry::kSecond : KernelEntry::kPacked;
-}
-
-[[gnu::cold, gnu::noinline]] Status read_carefully(const LaunchFacts& facts, const Extent& extent,
-                                                   const rmsjit_args& args, int64_t rows,
-                                                   LaunchBlock& block) {
+Status read_carefully(const LaunchFacts& facts, const Extent& extent, const rmsjit_args& args,
+                      int64_t rows, LaunchBlock& block) {
   if (extent.heads > most_heads(facts)) return bad_counts(facts, extent);
   Spans spans;
   Status error;
@@ -118,29 +109,20 @@ LaunchFacts::LaunchFacts(const NormSpec& spec, const Tuning& tuning_, int multip
       multiprocessors(multiprocessors_),
       second_rows(second_limit(tuning_, multiprocessors_)),
       dynamic_shared_bytes(static_cast<uint32_t>(rmsjit::dynamic_shared_bytes(spec, tuning_))),
+      misaligned(
+          static_cast<uint32_t>(std::max({x_bytes, weight_bytes, residual_bytes, y_bytes}) - 1)),
       tuning(tuning_) {}
 
 Status make_launch_block(const LaunchFacts& facts, const rmsjit_args& args, LaunchBlock& block) {
   Extent extent;
   int64_t rows = 0;
   block.grid.x = 0;
-  if (!count_rows(facts, args, extent, rows)) [[unlikely]]
-    return bad_counts(facts, extent);
+  if (!count_rows(facts, args, extent, rows)) return bad_counts(facts, extent);
   if (rows == 0) return {};
-  if (!(args.eps >= 0 && args.eps <= FLT_MAX)) [[unlikely]]
-    return errors::eps_not_allowed(args.eps);
-  if (args.reserved != 0) [[unlikely]]
-    return errors::reserved_not_zero(args.reserved);
-  UsualLaunch usual(facts, extent);
-  bool good = rows <= UsualLaunch::kMostRows && usual.read(args, block.params);
-  if (good) [[likely]] {
-    block.entry = choose_entry(facts, rows, usual.packed());
-    good = fill_grid(facts, extent, rows, block);
-  }
-  if (!good) [[unlikely]]
-    RMSJIT_RETURN_IF_ERROR(read_carefully(facts, extent, args, rows, block));
+  if (!(args.eps >= 0 && args.eps <= FLT_MAX)) return errors::eps_not_allowed(args.eps);
+  if (args.reserved != 0) return errors::reserved_not_zero(args.reserved);
   block.params.eps = args.eps;
-  return {};
+  return read_carefully(facts, extent, args, rows, block);
 }
 
 Result<bool> asks_for_nothing(Layout layout, const rmsjit_args& args) {

@@ -35,6 +35,7 @@ struct LaunchFacts {
   int multiprocessors = 0;
   int64_t second_rows = 0;  // launches of at most so many take KernelEntry::kSecond
   uint32_t dynamic_shared_bytes = 0;
+  uint32_t misaligned = 0;  // bits that no address has which suits the widest element
   Tuning tuning;
 };
 

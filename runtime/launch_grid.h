@@ -42,8 +42,8 @@ inline int64_t second_limit(const Tuning& tuning, int multiprocessors) {
 }
 
 // Requires: tokens, heads > 0; heads is 1 without has_heads.
-inline LaunchGrid launch_grid(int cluster, bool has_heads, int64_t tokens, int64_t heads,
-                              int rows_per_block) {
+[[gnu::always_inline]] inline LaunchGrid launch_grid(int cluster, bool has_heads, int64_t tokens,
+                                                     int64_t heads, int rows_per_block) {
   // A 64-bit division costs several times one of 32 bits, and that several times the rest.
   const auto divide_up = [](int64_t count, uint32_t by) -> int64_t {
     if (by == 1) return count;

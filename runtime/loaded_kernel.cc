@@ -3,14 +3,15 @@
 
 #include "rmsjit/spec_text.h"
 #include "runtime/errors.h"
+#include "runtime/usual_launch.h"
 
 namespace rmsjit {
 
 LoadedKernel::LoadedKernel(const Driver& driver, const DeviceContext& where, const KernelId& id,
                            const Acquired& acquired, const Module& module)
     : launch_kernel_(driver.functions().cuLaunchKernelEx),
-      facts_(id.spec, id.tuning, where.facts.multiprocessors),
       module_(module),
+      facts_(id.spec, id.tuning, where.facts.multiprocessors),
       driver_(driver),
       where_(where),
       spec_text_(spec_text(id.spec)),
@@ -22,37 +23,57 @@ LoadedKernel::LoadedKernel(const Driver& driver, const DeviceContext& where, con
       shared_bytes_(acquired.entry.metadata.shared_bytes +
                     static_cast<int32_t>(facts_.dynamic_shared_bytes)) {
   if (module.function(KernelEntry::kSecond) == nullptr) facts_.second_rows = 0;
+  try_launch_ = choose_try(facts_);
   overlap_.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
   overlap_.value.programmaticStreamSerializationAllowed = 1;
-  config_.blockDimX = static_cast<unsigned>(id.tuning.threads_per_row);
-  config_.gridDimZ = config_.blockDimZ = 1;
-  config_.sharedMemBytes = facts_.dynamic_shared_bytes;
-  config_.attrs = facts_.pdl ? &overlap_ : nullptr;
-  config_.numAttrs = facts_.pdl ? 1 : 0;
 }
 
-Status LoadedKernel::launch(const rmsjit_args& args, CUstream stream) const {
-  LaunchBlock block;
-  RMSJIT_RETURN_IF_ERROR(make_launch_block(facts_, args, block));
-  if (block.grid.x == 0) return {};
-  const CUresult result = submit(block, stream);
-  if (result == CUDA_SUCCESS) [[likely]]
-    return {};
-  return recover(result, block, stream);
-}
-
-CUresult LoadedKernel::submit(LaunchBlock& block, CUstream stream) const {
-  CUlaunchConfig config = config_;
-  config.gridDimX = block.grid.x;
-  config.gridDimY = block.grid.y;
-  config.blockDimY = block.grid.rows;
+inline CUresult LoadedKernel::submit(RmsNormParams& params, const LaunchGrid& grid,
+                                     KernelEntry entry, CUstream stream) const {
+  CUlaunchConfig config;
+  config.gridDimX = grid.x;
+  config.gridDimY = grid.y;
+  config.gridDimZ = 1;
+  config.blockDimX = static_cast<unsigned>(facts_.tuning.threads_per_row);
+  config.blockDimY = grid.rows;
+  config.blockDimZ = 1;
+  config.sharedMemBytes = facts_.dynamic_shared_bytes;
   config.hStream = stream;
-  if (block.entry == KernelEntry::kSecond) [[unlikely]] {
+  config.attrs = const_cast<CUlaunchAttribute*>(&overlap_);
+  config.numAttrs = facts_.pdl ? 1 : 0;
+  if (entry == KernelEntry::kSecond) [[unlikely]] {
     config.blockDimX = static_cast<unsigned>(facts_.tuning.second.threads_per_row);
     config.sharedMemBytes = 0;
   }
-  void* params[] = {&block.params};
-  return launch_kernel_(&config, module_.function(block.entry), params, nullptr);
+  void* list[] = {&params};
+  return launch_kernel_(&config, module_.function(entry), list, nullptr);
+}
+
+template <bool kHeads, bool kResidual>
+CUresult LoadedKernel::try_as(const LoadedKernel& kernel, const rmsjit_args& args,
+                              CUstream stream) {
+  RmsNormParams params;
+  LaunchGrid grid;
+  KernelEntry entry;
+  if (!make_usual<kHeads, kResidual>(kernel.facts_, args, params, grid, entry)) [[unlikely]]
+    return kNotTried;
+  return kernel.submit(params, grid, entry, stream);
+}
+
+LoadedKernel::TryLaunch LoadedKernel::choose_try(const LaunchFacts& facts) {
+  if (facts.has_heads) return facts.residual_bytes == 0 ? try_as<true, false> : try_as<true, true>;
+  return facts.residual_bytes == 0 ? try_as<false, false> : try_as<false, true>;
+}
+
+Status LoadedKernel::launch_carefully(const rmsjit_args& args, CUstream stream,
+                                      CUresult tried) const {
+  LaunchBlock block;
+  RMSJIT_RETURN_IF_ERROR(make_launch_block(facts_, args, block));
+  if (block.grid.x == 0) return {};
+  const CUresult result =
+      tried == kNotTried ? submit(block.params, block.grid, block.entry, stream) : tried;
+  if (result == CUDA_SUCCESS) return {};
+  return recover(result, block, stream);
 }
 
 // Off the good path: only here is the driver asked why.
@@ -63,7 +84,7 @@ Status LoadedKernel::recover(CUresult result, LaunchBlock& block, CUstream strea
       current == nullptr) {
     // A thread that never touched CUDA has no context; lend it the kernel's for this call.
     const CurrentContext lent(driver_, where_.context);
-    if (lent.status().ok()) result = submit(block, stream);
+    if (lent.status().ok()) result = submit(block.params, block.grid, block.entry, stream);
     if (result == CUDA_SUCCESS) return {};
   }
   CUcontext streams = nullptr;

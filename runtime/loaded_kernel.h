@@ -29,8 +29,22 @@ class LoadedKernel {
   LoadedKernel(const LoadedKernel&) = delete;
   LoadedKernel& operator=(const LoadedKernel&) = delete;
 
-  // rmsjit_kernel_launch. Requires args of this version.
-  Status launch(const rmsjit_args& args, CUstream stream) const;
+  // rmsjit_kernel_launch in two halves. Requires args of this version. The first is what nearly
+  // every launch takes: the driver's answer, or kNotTried. What is not a success goes to the
+  // second.
+  static constexpr CUresult kNotTried = static_cast<CUresult>(-1);
+  CUresult try_launch(const rmsjit_args& args, CUstream stream) const {
+    return try_launch_(*this, args, stream);
+  }
+  [[gnu::cold]] Status launch_carefully(const rmsjit_args& args, CUstream stream,
+                                        CUresult tried) const;
+
+  Status launch(const rmsjit_args& args, CUstream stream) const {
+    const CUresult result = try_launch(args, stream);
+    if (result == CUDA_SUCCESS) [[likely]]
+      return {};
+    return launch_carefully(args, stream, result);
+  }
 
   const DeviceContext& where() const { return where_; }
   const Module& module() const { return module_; }
@@ -40,15 +54,20 @@ class LoadedKernel {
   void unload();
 
  private:
-  CUresult submit(LaunchBlock& block, CUstream stream) const;
+  using TryLaunch = CUresult (*)(const LoadedKernel&, const rmsjit_args&, CUstream);
+  template <bool kHeads, bool kResidual>
+  static CUresult try_as(const LoadedKernel& kernel, const rmsjit_args& args, CUstream stream);
+  static TryLaunch choose_try(const LaunchFacts& facts);
+  CUresult submit(RmsNormParams& params, const LaunchGrid& grid, KernelEntry entry,
+                  CUstream stream) const;
   Status recover(CUresult result, LaunchBlock& block, CUstream stream) const;
 
-  // What a launch reads comes first.
+  // What a launch reads comes first, on two cache lines.
+  alignas(64) TryLaunch try_launch_;  // for its layout
   decltype(&::cuLaunchKernelEx) launch_kernel_;
-  LaunchFacts facts_;
   Module module_;
+  LaunchFacts facts_;
   CUlaunchAttribute overlap_{};  // of PDL
-  CUlaunchConfig config_{};      // what is the same in every launch
   const Driver& driver_;
   DeviceContext where_;
 

@@ -149,6 +149,15 @@ const LoadedKernel* RuntimeCore::find_alias(const NormSpec& spec, int device) {
   return kernel;
 }
 
+Status RuntimeCore::launch_carefully(const rmsjit_spec& spec, int device, const rmsjit_args& args,
+                                     void* stream, CUresult tried) {
+  const LoadedKernel* kernel = find(spec, device);
+  if (kernel == nullptr) return launch_unprepared(spec, device, args, stream);
+  const Status status = kernel->launch_carefully(args, static_cast<CUstream>(stream), tried);
+  if (status.code() != StatusCode::kWrongContext) return status;
+  return launch_elsewhere(spec, *kernel, args, stream, status);
+}
+
 Status RuntimeCore::launch_unprepared(const rmsjit_spec& c_spec, int device,
                                       const rmsjit_args& args, void* stream) {
   const NormSpec spec = from_c(c_spec);

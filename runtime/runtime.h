@@ -55,15 +55,17 @@ class RuntimeCore {
 
   // rmsjit_launch: one look-up and the kernel's launch, unless the key is not prepared.
   Status launch(const rmsjit_spec& spec, int device, const rmsjit_args& args, void* stream) {
-    const LoadedKernel* kernel = table_.find(pack_word(spec, device));
-    if (kernel == nullptr) [[unlikely]]
-      return launch_unprepared(spec, device, args, stream);
-    Status status = kernel->launch(args, static_cast<CUstream>(stream));
-    if (status.code() == StatusCode::kWrongContext) [[unlikely]] {
-      return launch_elsewhere(spec, *kernel, args, stream, status);
-    }
-    return status;
+    const LoadedKernel* kernel = find(spec, device);
+    const CUresult result = kernel == nullptr
+                                ? LoadedKernel::kNotTried
+                                : kernel->try_launch(args, static_cast<CUstream>(stream));
+    if (result == CUDA_SUCCESS) [[likely]]
+      return {};
+    return launch_carefully(spec, device, args, stream, result);
   }
+  // Its second half, after LoadedKernel::try_launch on what find() gave.
+  [[gnu::cold]] Status launch_carefully(const rmsjit_spec& spec, int device,
+                                        const rmsjit_args& args, void* stream, CUresult tried);
 
   // rmsjit_find.
   const LoadedKernel* find(const rmsjit_spec& spec, int device) const {

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The good path of launch_args.h: proves in straight arithmetic, without a branch for each check,
-// that a launch is good and far from every limit. It accepts less than read_tensors and never more;
-// what it leaves (slices of one buffer, strides and addresses near a limit, mistakes) is looked at
-// there, one check after the other. Both fill the same fields with the same values.
+// The good path of launch_args.h: proves that a launch is good and far from every limit. It accepts
+// less than read_tensors and never more; what it leaves (slices of one buffer, strides and
+// addresses near a limit, mistakes) is looked at there, one check after the other. Both fill the
+// same fields with the same values. Between two launches the driver sweeps the first-level caches,
+// so what counts here is bytes of code: the branches are those that are never taken.
 #ifndef RMSJIT_USUAL_LAUNCH_H_
 #define RMSJIT_USUAL_LAUNCH_H_
+
+#include <bit>
+#include <cstring>
 
 #include "runtime/launch_args.h"
 #include "runtime/launch_tensors.h"
 
 namespace rmsjit {
 
+// kHeads: facts.has_heads (without, the extent has one head); kResidual: facts.residual_bytes != 0.
+template <bool kHeads, bool kResidual>
 class UsualLaunch {
  public:
   // What 32 bits hold with room for a block's worth more; below, no product or sum reaches 2^63.
@@ -19,41 +25,14 @@ class UsualLaunch {
   // Requires: 0 < tokens * heads <= kMostRows.
   UsualLaunch(const LaunchFacts& facts, const Extent& extent)
       : facts_(facts),
-        last_token_(extent.tokens - 1),
-        last_head_(extent.heads - 1),
+        last_token_(static_cast<uint64_t>(extent.tokens - 1)),
+        last_head_(static_cast<uint64_t>(extent.heads - 1)),
         many_tokens_(-int64_t{extent.tokens != 1}),
         many_heads_(-int64_t{extent.heads != 1}) {}
 
-  // Whether the launch is good; if so `params` has its pointers and strides.
+  // Whether the tensors are good; if so `params` has their pointers and strides.
   [[gnu::always_inline]] bool read(const rmsjit_args& args, RmsNormParams& params) {
-    const TensorStrides y_given{args.y_token_stride, args.y_head_stride};
-    // Strides stay in registers until the end: reading back two halves of what was stored stalls.
-    TensorStrides x_stride, y_stride;
-    const Range x =
-        take(args.x, {args.x_token_stride, args.x_head_stride}, facts_.x_bytes, x_stride);
-    Range y = x;
-    if (facts_.y_in_place) {
-      take_in_place(args.y, y_given, args.x, x_stride);
-      y_stride = x_stride;
-    } else {
-      y = take(args.y, y_given, facts_.y_bytes, y_stride);
-      keep_apart(x, y);
-    }
-    params.x_token_stride = x_stride.token;
-    params.x_head_stride = x_stride.head;
-    params.y_token_stride = y_stride.token;
-    params.y_head_stride = y_stride.head;
-    params.y = facts_.y_in_place ? const_cast<void*>(args.x) : args.y;
-    const Range weight = take_weight(args.weight);
-    keep_apart(y, weight);
-    params.x = args.x;
-    params.weight = args.weight;
-    if (facts_.residual_bytes == 0) {
-      read_no_residual(args, params);
-    } else {
-      read_residual(args, {x, y, weight}, params);
-    }
-    return refused_ == 0;
+    return read_tensors(args, params) && (bits_ & facts_.misaligned) == 0;
   }
 
   // Every pointer and used stride is a multiple of 16 bytes.
@@ -61,103 +40,168 @@ class UsualLaunch {
 
  private:
   struct Range {
-    uintptr_t begin, end;
+    uint64_t begin, end;
   };
-  struct Others {
-    Range x, y, weight;
+  struct Tensor {
+    TensorStrides stride;
+    Range range;
   };
   static constexpr int kStrideBits = 28, kAddressBits = 56;
 
-  [[gnu::always_inline]] TensorStrides used(TensorStrides given) const {
-    return {given.token & many_tokens_, given.head & many_heads_};
+  [[gnu::always_inline]] bool read_tensors(const rmsjit_args& args, RmsNormParams& params) {
+    Tensor x, y;
+    Range weight{0, 0};
+    if (!take(args.x, {args.x_token_stride, args.x_head_stride}, facts_.x_bytes, x)) return false;
+    const TensorStrides y_given{args.y_token_stride, args.y_head_stride};
+    params.x = args.x;
+    put(x.stride, params.x_token_stride, params.x_head_stride);
+    if (facts_.y_in_place) [[unlikely]] {
+      if (!is_in_place(args.y, y_given, x)) return false;
+      y = x;
+    } else if (!take(args.y, y_given, facts_.y_bytes, y) || meet(x.range, y.range)) {
+      return false;
+    }
+    params.y = reinterpret_cast<void*>(y.range.begin);
+    put(y.stride, params.y_token_stride, params.y_head_stride);
+    params.weight = args.weight;
+    if (facts_.weight_bytes == 0) [[unlikely]] {
+      if (args.weight != nullptr) return false;
+    } else if (!take_range(args.weight, row_bytes(facts_.weight_bytes), weight) ||
+               meet(y.range, weight)) {
+      return false;
+    }
+    if constexpr (kResidual) return read_residual(args, x.range, y.range, weight, params);
+    params.residual = params.residual_out = nullptr;
+    put({0, 0}, params.residual_token_stride, params.residual_head_stride);
+    put({0, 0}, params.residual_out_token_stride, params.residual_out_head_stride);
+    return args.residual == nullptr && args.residual_out == nullptr;
   }
 
-  [[gnu::always_inline]] Range take(const void* pointer, TensorStrides given, int64_t element_bytes,
-                                    TensorStrides& strides) {
-    // Unsigned: what wraps around is refused by the bits of what is spare.
-    const auto begin = reinterpret_cast<uintptr_t>(pointer);
-    strides = used(given);
-    const auto token = static_cast<uint64_t>(strides.token);
-    const auto head = static_cast<uint64_t>(strides.head);
+  uint64_t row_bytes(int32_t element_bytes) const {
+    return static_cast<uint64_t>(facts_.hidden * element_bytes);
+  }
+
+  [[gnu::always_inline]] TensorStrides used(TensorStrides given) const {
+    return {given.token & many_tokens_, kHeads ? given.head & many_heads_ : 0};
+  }
+
+  static void put(const TensorStrides& stride, long long& token, long long& head) {
+    token = stride.token;
+    head = stride.head;
+  }
+
+  [[gnu::always_inline]] bool take(const void* pointer, TensorStrides given, int32_t element_bytes,
+                                   Tensor& tensor) {
+    tensor.stride = used(given);
+    // Unsigned: what wraps around leaves bits in what is spare.
+    const auto token = static_cast<uint64_t>(tensor.stride.token);
+    const auto head = static_cast<uint64_t>(tensor.stride.head);
     const auto hidden = static_cast<uint64_t>(facts_.hidden);
     const auto bytes = static_cast<uint64_t>(element_bytes);
-    const uint64_t token_extent = static_cast<uint64_t>(last_head_) * head + hidden;
-    const uint64_t spare_token = token - (token_extent & static_cast<uint64_t>(many_tokens_));
-    const uint64_t spare_head = head - (hidden & static_cast<uint64_t>(many_heads_));
-    const uint64_t extent = static_cast<uint64_t>(last_token_) * token + token_extent;
-    // Null wraps around to more than the limit, and so does a stride that is too small.
-    refused_ |= (begin - 1) >> kAddressBits | (begin & (bytes - 1));
-    refused_ |= (spare_token | spare_head) >> kStrideBits;
-    bits_ |= begin | (token | head) * bytes;
-    return {begin, begin + extent * bytes};
+    const uint64_t token_extent = kHeads ? last_head_ * head + hidden : hidden;
+    uint64_t spare = token - (token_extent & static_cast<uint64_t>(many_tokens_));
+    if (kHeads) spare |= head - (hidden & static_cast<uint64_t>(many_heads_));
+    bits_ |= (token | head) * bytes;
+    return spare >> kStrideBits == 0 &&
+           take_range(pointer, (last_token_ * token + token_extent) * bytes, tensor.range);
   }
 
-  // An output that lies in place: null or the input's pointer, strides zero or the input's.
-  [[gnu::always_inline]] void take_in_place(const void* pointer, TensorStrides given,
-                                            const void* input, const TensorStrides& strides) {
-    const auto [token, head] = used(given);
-    refused_ |= (pointer != nullptr) & (pointer != input);
-    refused_ |= ((token != 0) & (token != strides.token)) | ((head != 0) & (head != strides.head));
-  }
-
-  [[gnu::always_inline]] Range take_weight(const void* pointer) {
+  [[gnu::always_inline]] bool take_range(const void* pointer, uint64_t bytes, Range& range) {
     const auto begin = reinterpret_cast<uintptr_t>(pointer);
-    const auto element_bytes = static_cast<uintptr_t>(facts_.weight_bytes);
-    if (element_bytes == 0) {
-      refused_ |= begin;
-      return {0, 0};
-    }
-    refused_ |= (begin - 1) >> kAddressBits | (begin & (element_bytes - 1));
+    range = {begin, begin + bytes};
     bits_ |= begin;
-    return {begin, begin + static_cast<uintptr_t>(facts_.hidden) * element_bytes};
+    return (begin - 1) >> kAddressBits == 0;  // null wraps around
   }
 
-  [[gnu::always_inline]] void read_no_residual(const rmsjit_args& args, RmsNormParams& params) {
-    refused_ |= (args.residual != nullptr) | (args.residual_out != nullptr);
-    params.residual = params.residual_out = nullptr;
-    params.residual_token_stride = params.residual_out_token_stride = 0;
-    params.residual_head_stride = params.residual_out_head_stride = 0;
+  // Null without strides, or the input once more.
+  [[gnu::always_inline]] bool is_in_place(const void* pointer, TensorStrides given,
+                                          const Tensor& input) const {
+    const auto address = reinterpret_cast<uintptr_t>(pointer);
+    const auto [token, head] = used(given);
+    return (address | static_cast<uint64_t>(token | head)) == 0 ||
+           ((address ^ input.range.begin) |
+            static_cast<uint64_t>((token ^ input.stride.token) | (head ^ input.stride.head))) == 0;
   }
 
-  [[gnu::always_inline]] void read_residual(const rmsjit_args& args, const Others& others,
-                                            RmsNormParams& params) {
+  [[gnu::always_inline]] bool read_residual(const rmsjit_args& args, const Range& x, const Range& y,
+                                            const Range& weight, RmsNormParams& params) {
     const TensorStrides out_given{args.residual_out_token_stride, args.residual_out_head_stride};
-    TensorStrides in_stride, out_stride;
-    const Range in = take(args.residual, {args.residual_token_stride, args.residual_head_stride},
-                          facts_.residual_bytes, in_stride);
-    Range out = in;
-    if (facts_.residual_in_place) {
-      take_in_place(args.residual_out, out_given, args.residual, in_stride);
-      out_stride = in_stride;
-    } else {
-      out = take(args.residual_out, out_given, facts_.residual_bytes, out_stride);
-      keep_apart(in, out);
-      keep_apart(in, others.y);
+    Tensor in, out;
+    if (!take(args.residual, {args.residual_token_stride, args.residual_head_stride},
+              facts_.residual_bytes, in)) {
+      return false;
     }
     params.residual = args.residual;
-    params.residual_token_stride = in_stride.token;
-    params.residual_head_stride = in_stride.head;
-    params.residual_out_token_stride = out_stride.token;
-    params.residual_out_head_stride = out_stride.head;
-    params.residual_out =
-        facts_.residual_in_place ? const_cast<void*>(args.residual) : args.residual_out;
-    keep_apart(out, others.x);
-    keep_apart(out, others.weight);
-    if (!facts_.y_in_place) keep_apart(out, others.y);
+    put(in.stride, params.residual_token_stride, params.residual_head_stride);
+    if (facts_.residual_in_place) [[likely]] {
+      if (!is_in_place(args.residual_out, out_given, in)) return false;
+      out = in;
+    } else if (!take(args.residual_out, out_given, facts_.residual_bytes, out) ||
+               meet(in.range, out.range) || meet(in.range, y)) {
+      return false;
+    }
+    params.residual_out = reinterpret_cast<void*>(out.range.begin);
+    put(out.stride, params.residual_out_token_stride, params.residual_out_head_stride);
+    return !meet(out.range, x) && !meet(out.range, weight) && !meet(out.range, y);
   }
 
-  [[gnu::always_inline]] void keep_apart(const Range& a, const Range& b) {
-    refused_ |= (a.begin < b.end) & (b.begin < a.end);
+  // Each begins before the other ends: both differences are negative.
+  [[gnu::always_inline]] static bool meet(const Range& a, const Range& b) {
+    return static_cast<int64_t>((a.begin - b.end) & (b.begin - a.end)) < 0;
   }
 
   const LaunchFacts& facts_;
-  const int64_t last_token_;
-  const int64_t last_head_;
+  const uint64_t last_token_;
+  const uint64_t last_head_;
   const int64_t many_tokens_;  // all bits, or none where the extent is one
   const int64_t many_heads_;
-  uint64_t refused_ = 0;  // any bit: not a usual launch
-  uint64_t bits_ = 0;     // of every address and stride in bytes
+  uint64_t bits_ = 0;  // of every address and stride in bytes
 };
+
+// packed: every pointer and used stride is a multiple of 16 bytes.
+inline KernelEntry choose_entry(const LaunchFacts& facts, int64_t rows, bool packed) {
+  if (!packed) return KernelEntry::kAny;
+  return rows <= facts.second_rows ? KernelEntry::kSecond : KernelEntry::kPacked;
+}
+
+inline int cluster_of(const Tuning& tuning, KernelEntry entry) {
+  return entry == KernelEntry::kSecond ? tuning.second.cluster : tuning.cluster;
+}
+
+// Whether eps is finite and not negative and `reserved`, which lies behind it, zero.
+inline bool is_usual_eps(const rmsjit_args& args) {
+  static_assert(std::endian::native == std::endian::little);
+  uint64_t both;
+  std::memcpy(&both, &args.eps, sizeof both);
+  return both <= 0x7f7fffff;  // FLT_MAX
+}
+
+// Whether it could fill the rest; if not, make_launch_block looks carefully.
+template <bool kHeads, bool kResidual>
+[[gnu::always_inline]] inline bool make_usual(const LaunchFacts& facts, const rmsjit_args& args,
+                                              RmsNormParams& params, LaunchGrid& grid,
+                                              KernelEntry& entry) {
+  using Usual = UsualLaunch<kHeads, kResidual>;
+  const Extent extent{args.tokens, kHeads ? args.heads : 1};
+  int64_t rows = extent.tokens;
+  if (extent.tokens <= 0 || extent.heads <= 0 ||
+      (kHeads && __builtin_mul_overflow(extent.tokens, extent.heads, &rows)) ||
+      rows > Usual::kMostRows || !is_usual_eps(args)) [[unlikely]] {
+    return false;
+  }
+  Usual usual(facts, extent);
+  if (!usual.read(args, params)) [[unlikely]]
+    return false;
+  params.eps = args.eps;
+  entry = choose_entry(facts, rows, usual.packed());
+  const int per_block = rows_per_block(facts.tuning, rows, facts.multiprocessors);
+  const int cluster = cluster_of(facts.tuning, entry);
+  grid = launch_grid(cluster, kHeads, extent.tokens, extent.heads, per_block);
+  params.tokens = extent.tokens;
+  params.heads_shift = static_cast<unsigned short>(grid.heads_shift);
+  params.block_rows = static_cast<unsigned short>(grid.rows);
+  return grid.fits;
+}
 
 }  // namespace rmsjit
 

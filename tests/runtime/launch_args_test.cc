@@ -43,7 +43,7 @@ TEST(LaunchArgs, TheBlockHoldsWhatTheCallerGave) {
   args.residual_out_token_stride = 2000;
   args.eps = 3e-4f;
   LaunchBlock block;
-  ASSERT_TRUE(make_launch_block(facts, args, block).ok());
+  ASSERT_TRUE(make_block(facts, args, block).ok());
   const RmsNormParams& params = block.params;
   EXPECT_EQ(params.x, args.x);
   EXPECT_EQ(params.weight, args.weight);
@@ -78,7 +78,7 @@ TEST(LaunchArgs, HeadsAreDealtOutInTwoDimensions) {
       args.residual_out = address(int64_t{1} << 49);
       args.y = address(int64_t{1} << 50);
       LaunchBlock block;
-      const Status status = make_launch_block(facts, args, block);
+      const Status status = make_block(facts, args, block);
       ASSERT_TRUE(status.ok()) << status.message();
       const LaunchGrid& grid = block.grid;
       const int64_t heads_a_block = int64_t{1} << grid.heads_shift;
@@ -120,7 +120,7 @@ TEST(LaunchArgs, InPlaceOutputsAreTheInputs) {
       args.residual_out_head_stride = 64;
     }
     LaunchBlock block;
-    const Status status = make_launch_block(facts, args, block);
+    const Status status = make_block(facts, args, block);
     ASSERT_TRUE(status.ok()) << status.message();
     EXPECT_EQ(block.params.y, args.x);
     EXPECT_EQ(block.params.y_token_stride, 500);
@@ -139,7 +139,7 @@ TEST(LaunchArgs, NoRowsIsSuccessWhateverElseIsThere) {
     args.tokens = tokens;
     args.heads = heads;
     block.grid.x = 1;
-    EXPECT_TRUE(make_launch_block(facts, args, block).ok());
+    EXPECT_TRUE(make_block(facts, args, block).ok());
     EXPECT_EQ(block.grid.x, 0u);
   }
 }
@@ -152,7 +152,7 @@ TEST(LaunchArgs, StridesOfAnExtentOfOneAreIgnored) {
   args.residual_out_token_stride = args.residual_out_head_stride = 3;
   args.y_token_stride = args.y_head_stride = kMax;
   LaunchBlock block;
-  const Status status = make_launch_block(facts, args, block);
+  const Status status = make_block(facts, args, block);
   ASSERT_TRUE(status.ok()) << status.message();
   EXPECT_EQ(block.entry, KernelEntry::kPacked) << "ignored strides must not cost the packed entry";
   const RmsNormParams& params = block.params;
@@ -168,7 +168,7 @@ TEST(LaunchArgs, HeadsAreIgnoredByTheRowsLayout) {
   args.heads = -3;
   args.x_head_stride = args.y_head_stride = 1;
   LaunchBlock block;
-  ASSERT_TRUE(make_launch_block(facts, args, block).ok());
+  ASSERT_TRUE(make_block(facts, args, block).ok());
   EXPECT_EQ(block.params.tokens, 8);
   EXPECT_EQ(block.params.heads_shift, 0u);
 }
@@ -182,7 +182,7 @@ TEST(LaunchArgs, ThePackedEntryNeedsEveryPointerAndUsedStrideAtSixteenBytes) {
     args.residual_out_token_stride = args.y_token_stride = 4096;
     change(args);
     LaunchBlock block;
-    const Status status = make_launch_block(facts, args, block);
+    const Status status = make_block(facts, args, block);
     EXPECT_TRUE(status.ok()) << status.message();
     return block.entry == KernelEntry::kPacked;
   };
@@ -211,7 +211,7 @@ TEST(LaunchArgs, FewAlignedRowsTakeTheSecondSchedule) {
     rmsjit_args args = args_for(facts, rows);
     args.x_token_stride = stride;
     LaunchBlock block;
-    const Status status = make_launch_block(facts, args, block);
+    const Status status = make_block(facts, args, block);
     EXPECT_TRUE(status.ok()) << status.message();
     return block.entry;
   };
@@ -227,11 +227,11 @@ TEST(LaunchArgs, TheSecondScheduleHasAGridOfItsOwn) {
   EXPECT_EQ(facts.tuning.second.cluster, 16);
   rmsjit_args args = args_for(facts, 1000);
   LaunchBlock block;
-  ASSERT_TRUE(make_launch_block(facts, args, block).ok());
+  ASSERT_TRUE(make_block(facts, args, block).ok());
   EXPECT_EQ(block.entry, KernelEntry::kSecond);
   EXPECT_EQ(block.grid.x, 16000u);
   args.x_token_stride += 1;
-  ASSERT_TRUE(make_launch_block(facts, args, block).ok());
+  ASSERT_TRUE(make_block(facts, args, block).ok());
   EXPECT_EQ(block.entry, KernelEntry::kAny);
   EXPECT_EQ(block.grid.x, 1000u * static_cast<unsigned>(facts.tuning.cluster));
 }
@@ -243,7 +243,7 @@ TEST(LaunchArgs, SixtyFourBitStridesAndCountsWork) {
   args.y = address(int64_t{1} << 50);
   args.y_token_stride = (int64_t{1} << 33) + 1;
   LaunchBlock block;
-  ASSERT_TRUE(make_launch_block(facts, args, block).ok());
+  ASSERT_TRUE(make_block(facts, args, block).ok());
   EXPECT_EQ(block.params.x_token_stride, args.x_token_stride);
   EXPECT_EQ(block.params.y_token_stride, args.y_token_stride);
   args = args_for(facts, int64_t{1} << 21);  // rows * hidden = 2^33
@@ -256,7 +256,7 @@ TEST(LaunchArgs, RowsUpToTwoToThe31BlocksAreTakenAndOneMoreIsNot) {
   rmsjit_args args = args_for(facts, most);
   args.y = address(int64_t{1} << 50);
   LaunchBlock block;
-  const Status status = make_launch_block(facts, args, block);
+  const Status status = make_block(facts, args, block);
   ASSERT_TRUE(status.ok()) << status.message();
   EXPECT_EQ(block.grid.x, 0x7fffffffu);
   args.tokens = most + 1;
@@ -271,13 +271,13 @@ TEST(LaunchArgs, ALongRowHasSeveralBlocksAndTheGridStaysWithinItsLimit) {
   ASSERT_EQ(facts.tuning.cluster, 8);
   rmsjit_args args = args_for(facts, 5);
   LaunchBlock block;
-  ASSERT_TRUE(make_launch_block(facts, args, block).ok());
+  ASSERT_TRUE(make_block(facts, args, block).ok());
   EXPECT_EQ(block.grid.x, 40u);
   EXPECT_EQ(block.grid.rows, 1u);
   const int64_t most = int64_t{0x7fffffff} / 8;
   args = args_for(facts, most);
   args.y = address(int64_t{1} << 50);
-  const Status status = make_launch_block(facts, args, block);
+  const Status status = make_block(facts, args, block);
   ASSERT_TRUE(status.ok()) << status.message();
   EXPECT_EQ(block.grid.x, 8 * most);
   args.tokens = most + 1;

@@ -7,10 +7,8 @@
 #include <set>
 #include <string>
 
-#include "rmsjit/spec_text.h"
-#include "runtime/launch_args.h"
-#include "runtime/launch_plan.h"
 #include "runtime/launch_spans.h"
+#include "tests/runtime/launch_shapes.h"
 
 namespace rmsjit {
 namespace {
@@ -21,10 +19,7 @@ void* at(int64_t elements) { return reinterpret_cast<void*>(kBase + 2 * elements
 void* elsewhere(int n) { return reinterpret_cast<void*>((int64_t{1} << 44) * (n + 1)); }
 
 Status launch(const std::string& text, const rmsjit_args& args) {
-  const Target target{90, false};
-  const NormSpec spec = *resolve(*parse_spec(text), target);
-  LaunchBlock block;
-  return make_launch_block(LaunchFacts(spec, launch_plan(spec, target), 132), args, block);
+  return launch(facts_of(text), args);
 }
 
 // x and y are slices of one buffer of bf16 elements; the weight is far away.

@@ -3,12 +3,15 @@
 #ifndef RMSJIT_TESTS_RUNTIME_LAUNCH_SHAPES_H_
 #define RMSJIT_TESTS_RUNTIME_LAUNCH_SHAPES_H_
 
+#include <gtest/gtest.h>
+
 #include <limits>
 #include <string>
 
 #include "rmsjit/spec_text.h"
 #include "runtime/launch_args.h"
 #include "runtime/launch_plan.h"
+#include "runtime/usual_launch.h"
 
 namespace rmsjit {
 
@@ -59,9 +62,46 @@ inline constexpr const char* kShapes[] = {
     "hidden=127,layout=heads,x=f32,residual=add,y_placement=in_place",
 };
 
+inline bool is_same_block(const LaunchBlock& one, const LaunchBlock& other) {
+  const RmsNormParams& a = one.params;
+  const RmsNormParams& b = other.params;
+  return a.x == b.x && a.weight == b.weight && a.residual == b.residual &&
+         a.residual_out == b.residual_out && a.y == b.y && a.x_token_stride == b.x_token_stride &&
+         a.x_head_stride == b.x_head_stride && a.y_token_stride == b.y_token_stride &&
+         a.y_head_stride == b.y_head_stride && a.residual_token_stride == b.residual_token_stride &&
+         a.residual_head_stride == b.residual_head_stride &&
+         a.residual_out_token_stride == b.residual_out_token_stride &&
+         a.residual_out_head_stride == b.residual_out_head_stride && a.tokens == b.tokens &&
+         a.heads_shift == b.heads_shift && a.block_rows == b.block_rows && a.eps == b.eps &&
+         one.grid.x == other.grid.x && one.grid.y == other.grid.y &&
+         one.grid.rows == other.grid.rows && one.entry == other.entry;
+}
+
+inline bool make_usual_block(const LaunchFacts& facts, const rmsjit_args& args,
+                             LaunchBlock& block) {
+  const auto as = [&](auto make_as) {
+    return make_as(facts, args, block.params, block.grid, block.entry);
+  };
+  if (facts.residual_bytes == 0) {
+    return facts.has_heads ? as(make_usual<true, false>) : as(make_usual<false, false>);
+  }
+  return facts.has_heads ? as(make_usual<true, true>) : as(make_usual<false, true>);
+}
+
+// make_launch_block; the quick check may take the same launch, and makes the same block of it then.
+inline Status make_block(const LaunchFacts& facts, const rmsjit_args& args, LaunchBlock& block) {
+  const Status status = make_launch_block(facts, args, block);
+  LaunchBlock quick;
+  if (make_usual_block(facts, args, quick)) {
+    EXPECT_TRUE(status.ok()) << status.message();
+    EXPECT_TRUE(is_same_block(quick, block));
+  }
+  return status;
+}
+
 inline Status launch(const LaunchFacts& facts, const rmsjit_args& args) {
   LaunchBlock block;
-  return make_launch_block(facts, args, block);
+  return make_block(facts, args, block);
 }
 
 }  // namespace rmsjit

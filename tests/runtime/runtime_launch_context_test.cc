@@ -24,8 +24,10 @@ TEST_F(LaunchTest, AStreamOfAnotherDeviceOrContextIsNamedAfterTheFailure) {
          "another context of device 0");
   EXPECT_EQ(current(), kernel.where().context);
   stub_.driver->fail[kcuLaunchKernelEx] = CUDA_ERROR_OUT_OF_MEMORY;
+  stub_.driver->clear_counts();
   expect(kernel.launch(args, stream_on(kernel)), StatusCode::kDriver,
          "cuLaunchKernelEx failed: CUDA_ERROR_OUT_OF_MEMORY (2)");
+  EXPECT_EQ(stub_.driver->calls[kcuLaunchKernelEx], 1) << "what failed is not tried again";
 }
 
 TEST_F(LaunchTest, AThreadWithoutAContextBorrowsTheKernels) {

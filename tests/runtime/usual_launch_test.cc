@@ -11,7 +11,6 @@
 #include <random>
 #include <vector>
 
-#include "runtime/launch_tensors.h"
 #include "tests/runtime/launch_shapes.h"
 
 namespace rmsjit {
@@ -30,7 +29,7 @@ const LaunchFacts& facts_of_shape(size_t index) {
 // One field of `args` becomes another one's value, a neighbour of what it was, or a limit.
 void disturb(rmsjit_args& args, std::mt19937_64& random) {
   constexpr size_t kFirst = offsetof(rmsjit_args, x);
-  constexpr size_t kWords = (offsetof(rmsjit_args, eps) - kFirst) / 8;
+  constexpr size_t kWords = (sizeof(rmsjit_args) - kFirst) / 8;  // the last: eps and reserved
   std::array<int64_t, kWords> words;
   char* const fields = reinterpret_cast<char*>(&args) + kFirst;
   std::memcpy(words.data(), fields, sizeof words);
@@ -46,16 +45,6 @@ void disturb(rmsjit_args& args, std::mt19937_64& random) {
   std::memcpy(fields, words.data(), sizeof words);
 }
 
-bool same_params(const RmsNormParams& a, const RmsNormParams& b) {
-  return a.x == b.x && a.weight == b.weight && a.residual == b.residual &&
-         a.residual_out == b.residual_out && a.y == b.y && a.x_token_stride == b.x_token_stride &&
-         a.x_head_stride == b.x_head_stride && a.y_token_stride == b.y_token_stride &&
-         a.y_head_stride == b.y_head_stride && a.residual_token_stride == b.residual_token_stride &&
-         a.residual_head_stride == b.residual_head_stride &&
-         a.residual_out_token_stride == b.residual_out_token_stride &&
-         a.residual_out_head_stride == b.residual_out_head_stride;
-}
-
 TEST(UsualLaunch, WhatItTakesTheCarefulCheckTakesTooAndFillsTheSame) {
   std::mt19937_64 random(1);
   int taken = 0, left = 0;
@@ -63,30 +52,15 @@ TEST(UsualLaunch, WhatItTakesTheCarefulCheckTakesTooAndFillsTheSame) {
     const LaunchFacts& facts = facts_of_shape(random() % std::size(kShapes));
     rmsjit_args args = args_for(facts, 1 + static_cast<int64_t>(random() % 3), 1 + round % 3);
     for (uint64_t i = random() % 3; i > 0; --i) disturb(args, random);
-    const Extent extent{args.tokens, facts.has_heads ? args.heads : 1};
-    int64_t rows = 0;
-    if (extent.tokens <= 0 || extent.heads <= 0 ||
-        __builtin_mul_overflow(extent.tokens, extent.heads, &rows) ||
-        rows > UsualLaunch::kMostRows) {
-      continue;
-    }
-    RmsNormParams quick{}, careful{};
-    UsualLaunch usual(facts, extent);
-    if (!usual.read(args, quick)) {
+    LaunchBlock quick, careful;
+    if (!make_usual_block(facts, args, quick)) {
       ++left;
       continue;
     }
     ++taken;
-    Spans spans;
-    Status error;
-    ASSERT_TRUE(read_tensors(facts, extent, args, spans, careful, error)) << error.message();
-    ASSERT_TRUE(same_params(quick, careful));
-    uintptr_t bits = 0;
-    for (int i = 0; i < spans.count; ++i) {
-      const Span& span = spans.list[i];
-      bits |= span.begin | static_cast<uintptr_t>(span.token_stride | span.head_stride);
-    }
-    ASSERT_EQ(usual.packed(), bits % 16 == 0);
+    const Status status = make_launch_block(facts, args, careful);
+    ASSERT_TRUE(status.ok()) << status.message();
+    ASSERT_TRUE(is_same_block(quick, careful));
   }
   EXPECT_GT(taken, 100000);
   EXPECT_GT(left, 50000);
@@ -97,11 +71,29 @@ TEST(UsualLaunch, TakesTheLaunchesOfModels) {
     const LaunchFacts& facts = facts_of_shape(i);
     for (const int64_t tokens : {1, 2, 16384}) {
       rmsjit_args args = args_for(facts, tokens, 8);
-      RmsNormParams params{};
-      EXPECT_TRUE(UsualLaunch(facts, {tokens, facts.has_heads ? 8 : 1}).read(args, params))
-          << kShapes[i] << " tokens " << tokens;
+      LaunchBlock block;
+      EXPECT_TRUE(make_usual_block(facts, args, block)) << kShapes[i] << " tokens " << tokens;
     }
   }
+}
+
+TEST(UsualLaunch, TakesEveryEpsThatIsAllowedAndNoOther) {
+  const LaunchFacts facts = facts_of("hidden=4096");
+  rmsjit_args args = args_for(facts, 1);
+  const auto takes = [&](float eps) {
+    args.eps = eps;
+    LaunchBlock block;
+    return make_usual_block(facts, args, block);
+  };
+  using Float = std::numeric_limits<float>;
+  for (const float eps : {0.0f, Float::denorm_min(), 1e-6f, 1.0f, Float::max()}) {
+    EXPECT_TRUE(takes(eps)) << eps;
+  }
+  for (const float eps : {Float::infinity(), Float::quiet_NaN(), -Float::quiet_NaN(), -1e-6f}) {
+    EXPECT_FALSE(takes(eps)) << eps;
+  }
+  args.reserved = 1;
+  EXPECT_FALSE(takes(1e-6f));
 }
 
 }  // namespace
