@@ -5,7 +5,9 @@
 #define RMSJIT_KERNEL_TABLE_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -18,35 +20,29 @@ class LoadedKernel;
 // The whole spec and the device in one word; 0 when a field does not fit its bits, which only the
 // slow path can explain. A value that fits but has no meaning makes a word that no kernel has.
 inline uint64_t pack_word(const rmsjit_spec& spec, int32_t device) {
-  const auto bits = [](int32_t value) { return static_cast<uint32_t>(value); };
-  const uint64_t hidden = static_cast<uint64_t>(spec.hidden) - 1;
-  const uint32_t one_bit =
-      bits(spec.layout | spec.residual | spec.weight_form | spec.y_placement |
-           spec.residual_placement | spec.mul_round | spec.root | spec.constant_weight);
-  const uint32_t two_bits = bits(spec.x | spec.y | spec.residual_dtype | spec.add_round | spec.pdl);
-  if ((hidden >> 18 | bits(device) >> 16 | one_bit >> 1 | two_bits >> 2 | bits(spec.weight) >> 3) !=
-      0) [[unlikely]] {
+  static_assert(offsetof(rmsjit_spec, constant_weight) == offsetof(rmsjit_spec, layout) + 13 * 4);
+  constexpr uint64_t kEach = 0x100000001;  // one in each half
+  // The fields two by two: {layout, x}, {weight, y} and on, each of two bits or, {weight, y},
+  // three.
+  const auto pair = [&](int i) {
+    uint64_t both;
+    std::memcpy(&both, &spec.layout + 2 * i, sizeof both);
+    return both;
+  };
+  const auto hidden = static_cast<uint64_t>(spec.hidden) - 1;
+  const auto ordinal = static_cast<uint32_t>(device);
+  uint64_t all = 0, packed = 0;
+  for (const int i : {0, 2, 3, 4, 5, 6}) {
+    all |= pair(i);
+    packed = packed << 2 | pair(i);
+  }
+  if (((all & ~(3 * kEach)) | (pair(1) & ~(7 * kEach)) | hidden >> 18 | ordinal >> 15) != 0)
+      [[unlikely]] {
     return 0;
   }
-  uint64_t word = 1;  // keeps every word from being 0
-  const auto put = [&](int32_t value, int width) { word = (word << width) + bits(value); };
-  put(device, 16);
-  put(static_cast<int32_t>(hidden), 18);
-  put(spec.layout, 1);
-  put(spec.x, 2);
-  put(spec.weight, 3);
-  put(spec.y, 2);
-  put(spec.residual, 1);
-  put(spec.residual_dtype, 2);
-  put(spec.weight_form, 1);
-  put(spec.y_placement, 1);
-  put(spec.residual_placement, 1);
-  put(spec.add_round, 2);
-  put(spec.mul_round, 1);
-  put(spec.root, 1);
-  put(spec.pdl, 2);
-  put(spec.constant_weight, 1);
-  return word;
+  packed = packed << 3 | pair(1);
+  const uint64_t fields = static_cast<uint32_t>(packed | packed >> 17);
+  return (uint64_t{1} << 15 | ordinal) << 48 | hidden << 30 | fields;
 }
 
 class KernelTable {
@@ -58,11 +54,13 @@ class KernelTable {
 
   const LoadedKernel* find(uint64_t word) const {
     const Slots& slots = *slots_.load(std::memory_order_acquire);
-    for (size_t i = start(word, slots);; i = (i + 1) & slots.mask) {
-      const uint64_t held = slots.list[i].word.load(std::memory_order_acquire);
-      if (held == word) return slots.list[i].kernel.load(std::memory_order_acquire);
-      if (held == 0) return nullptr;
-    }
+    size_t i = start(word, slots);
+    uint64_t held;
+    while ((held = slots.list[i].word.load(std::memory_order_acquire)) != word) [[unlikely]] {
+        if (held == 0) return nullptr;
+        i = (i + 1) & slots.mask;
+      }
+    return slots.list[i].kernel.load(std::memory_order_acquire);
   }
 
   // Requires the owner's lock. A word that is there gets the new kernel.

@@ -8,10 +8,10 @@ import subprocess
 import sys
 
 CALLS = 1000
-# Of our own, beside the bare driver call, as built by gcc 12 -O3: 197, 261 and 273, and 79 for the
+# Of our own, beside the bare driver call, as built by gcc 12 -O3: 197, 261 and 273, and 49 for the
 # look-up. A tenth and a little more is left for other compilers.
 MOST = {"plain": 225, "add": 300, "qk": 315}
-MOST_LOOKUP = 85
+MOST_LOOKUP = 56
 
 
 def instructions(bench, valgrind, what, shape):
