@@ -39,6 +39,7 @@ NOT_RUN = {
     "python3 tools/bench/build_throughput.py": "takes minutes; bench_build_test runs it",
     "python3 tools/bench/compare.py": "reads what a device gave; bench_compare_test runs it",
     "python3 tools/bench/plot.py": "reads what a device gave",
+    "python3 tools/bench/profile_cells.py": "profiles a device; bench_profile_test runs it",
 }
 
 

@@ -3,7 +3,7 @@
 """Holds a results file against the targets: each target with the measured figure, the worst cell
 and pass or fail, then every cell in which a peer is faster.
 
-  compare.py results.json [--constant-weight] [--json]
+  compare.py results.json [--constant-weight] [--json | --misses]
 
 A peer is compared with the rmsjit entry of its own rounding and placement. "Slower" is: the lower
 end of the 95 % interval of ours / theirs is over 1.02 in every run of the cell, of which there are
@@ -17,7 +17,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from benchlib import cell_group, host_targets, record, targets  # noqa: E402
+from benchlib import cell_group, host_targets, misses, record, targets  # noqa: E402
 
 
 STATUSES = (cell_group.CONFIRMED, cell_group.UNCONFIRMED)
@@ -71,6 +71,9 @@ def main(argv=None):
         help="with PDL, compare the kernels that may read the weight early",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    parser.add_argument(
+        "--misses", action="store_true", help="print each cell that misses a target, and why"
+    )
     args = parser.parse_args(argv)
     try:
         data = record.load(args.results)
@@ -81,9 +84,11 @@ def main(argv=None):
     if args.json:
         print(
             json.dumps(
-                {"schema_version": 1, "targets": [vars(r) for r in results], "slower": slower}
+                {"schema_version": 1, "targets": [r.summary() for r in results], "slower": slower}
             )
         )
+    elif args.misses:
+        print("\n".join(misses.lines(data, results)))
     else:
         print_report(data, results, slower)
     return 1 if any(r.verdict in ("FAIL", "open") for r in results) else 0

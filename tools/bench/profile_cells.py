@@ -154,7 +154,7 @@ def main(argv=None):
     parser.add_argument("--cells", metavar="FILE", required=True, help="ids of the cells")
     bench.add_implementation_options(parser, "profile to write")
     parser.add_argument("--ncu", default="ncu", help="path of Nsight Compute's command line")
-    parser.add_argument("--keep", metavar="PATH", help="ncu's own output, at PATH.cold.csv and so on")
+    parser.add_argument("--keep", metavar="PATH", help="keep ncu's output at PATH.cold.csv, ...")
     parser.add_argument("--commit", default="", help="commit of this tree, where git cannot tell")
     parser.add_argument("--time-limit", type=float, default=140, help="seconds to begin jobs in")
     parser.add_argument("--child", help=argparse.SUPPRESS)

@@ -2,7 +2,7 @@
 """The targets of the `host` and `cold` lists: what a launch costs the host beside the driver's own,
 and the first launch of a fresh process."""
 
-from .targets import Target
+from .target import Target
 
 MOST_LAUNCH_NS = {"kernel.launch": 50, "runtime.launch": 60}
 MOST_OF_RAW = 1.25

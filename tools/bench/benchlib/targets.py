@@ -1,66 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The targets for an H100 in bf16, over {(cell key, run): entries}. Where several runs measured a
-cell, their mean counts, once: a second run of doubtful cells must not weigh them double."""
+"""The targets for an H100 in bf16, over {(cell key, run): entries}."""
 
-import statistics
 from collections import defaultdict
-from dataclasses import dataclass
 
-from . import stats
-from .cell_group import CONFIRMED, Group, faster, maths, pairs, slower_cells
+from .cell_group import CONFIRMED, SLOWER, Group, faster, maths, pairs, slower_cells
+from .target import Figure, Miss, Target, at_least, at_most_us
 
 UNALIGNED = (2881, 5125)
 NEVER = 1.05
-
-
-@dataclass
-class Target:
-    name: str
-    wanted: str
-    measured: str
-    worst: str
-    verdict: str  # pass, FAIL, open (until a second run), no data
-
-
-def by_cell(values, mean):
-    """(figure, cell) once a cell, of as many as there are runs of it."""
-    runs = defaultdict(list)
-    for figure, cell in values:
-        runs[cell].append(figure)
-    return [(mean(figures), cell) for cell, figures in runs.items()]
-
-
-def at_least(name, values, wanted, combine=stats.geomean):
-    """A target on a figure that should be large; values are (figure, cell)."""
-    if not values:
-        return Target(name, f">= {wanted:.2f}x", "-", "", "no data")
-    values = by_cell(values, stats.geomean)
-    figure = combine([value for value, _ in values])
-    worst = min(values)
-    return Target(
-        name,
-        f">= {wanted:.2f}x",
-        f"{figure:.3f}x over {len(values)}"
-        + (f", {sum(v < wanted for v, _ in values)} below" if combine is min else ""),
-        f"{worst[0]:.3f}x {worst[1]}",
-        "pass" if figure >= wanted else "FAIL",
-    )
-
-
-def at_most_us(name, values, wanted):
-    """Each cell's distance in microseconds to a floor."""
-    if not values:
-        return Target(name, f"<= {wanted:.2f} us each", "-", "", "no data")
-    values = by_cell(values, statistics.fmean)
-    worst = max(values)
-    over = sum(value > wanted for value, _ in values)
-    return Target(
-        name,
-        f"<= {wanted:.2f} us each",
-        f"{len(values) - over} of {len(values)}",
-        f"{worst[0]:+.2f} us {worst[1]}",
-        "pass" if over == 0 else "FAIL",
-    )
 
 
 def speedups(groups, op, pdl, choose, keep):
@@ -76,7 +23,7 @@ def speedups(groups, op, pdl, choose, keep):
             if e["pdl"] == pdl
         ]
         figures = [
-            (e["us"] / ours["us"], group.name)
+            Figure(e["us"] / ours["us"], group.name, ours["us"], pdl)
             for e in candidates
             if (ours := group.ours(pdl, maths(e))) is not None
         ]
@@ -139,7 +86,8 @@ def floor_targets(groups):
                 if impl == "floor":
                     wanted = 0.30 if group.hidden <= 4096 else 0.60
                     wanted = 0.80 if (group.hidden, group.rows) == (16384, 128) else wanted
-                gaps[impl, wanted].append((ours["us"] - floor["us"], group.name))
+                gap = ours["us"] - floor["us"]
+                gaps[impl, wanted].append(Figure(gap, group.name, ours["us"], pdl))
         for impl, wanted in (
             ("barrier_floor", 0.25),
             ("floor", 0.30),
@@ -158,7 +106,9 @@ def against_copy(group):
     """Our bandwidth over the copy's, each at its better of PDL off and on; or None."""
     ours = faster([group.ours(False), group.ours(True)])
     copy = faster([group.reference("copy", False), group.reference("copy", True)])
-    return None if ours is None or copy is None else (bandwidth(ours) / bandwidth(copy), group.name)
+    if ours is None or copy is None:
+        return None
+    return Figure(bandwidth(ours) / bandwidth(copy), group.name, ours["us"])
 
 
 def large_targets(groups):
@@ -194,7 +144,7 @@ def qk_targets(groups):
                 [group.ours(False, maths(theirs)), group.ours(True, maths(theirs))]
             )
             if ours:
-                seed.append((theirs["us"] / ours["us"], group.name))
+                seed.append(Figure(theirs["us"] / ours["us"], group.name, ours["us"]))
     return [
         at_least("query/key strided, of the strided copy (each cell)", strided, 1.00, min),
         at_least("32768 x 128: FlashInfer's norm::RMSNorm", seed, 5.0, min),
@@ -224,7 +174,13 @@ def never_slower(groups, slower, name, most, keep):
         + (f", {len(more)} to confirm" if more else ""),
         f"{worst['ratio']:.3f} {worst['cell']} {worst['what']}" if worst else "",
         "FAIL" if not within(sure) else "pass" if within(slower) else "open",
+        misses=[] if within(slower) else [missed_peer(item) for item in slower],
     )
+
+
+def missed_peer(item):
+    pdl = None if item["what"].endswith("best") else False
+    return Miss(item["cell"], item["ours_us"], SLOWER * item["theirs_us"], pdl)
 
 
 def all_targets(raw, constant_weight=False):

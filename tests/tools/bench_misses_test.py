@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tools/bench/compare.py --misses: which cells miss, and the reasons that a record can prove."""
+
+import unittest
+
+from bench_results import entry, results
+import compare
+from benchlib import grid, misses
+
+
+def lines(entries):
+    data = results(entries)
+    return misses.lines(data, compare.report(data, False)[0])
+
+
+def reason_of(entries, cell, target):
+    """What is said of the cell under the first target whose name has these words."""
+    found = lines(entries)
+    first = next(i for i, line in enumerate(found) if target in line)
+    return next(line for line in found[first:] if line.startswith(f"  {cell.id} "))
+
+
+def cell_of(cell, ours, barrier, peer, pdl=False, name="quack"):
+    return [
+        entry(cell, "rmsjit", ours, pdl),
+        entry(cell, name, peer, pdl),
+        entry(cell, "barrier_floor", barrier, pdl),
+        entry(cell, "floor", barrier, pdl),
+    ]
+
+
+class Misses(unittest.TestCase):
+    one = grid.Cell("rmsnorm", "bf16", 4096, 1)
+    more = grid.Cell("rmsnorm", "bf16", 4096, 64)
+    off = "PDL off, hidden 4096..16384: best peer"
+
+    def test_a_limit_below_the_barrier_floor_is_a_reason_unless_somebody_was_faster_than_it(self):
+        entries = cell_of(self.one, 1.10, 1.05, 1.2)  # the target's limit is 1.0
+        self.assertIn(misses.BELOW_FLOOR, reason_of(entries, self.one, self.off))
+        entries += cell_of(self.more, 1.30, 1.4, 1.35)  # faster than its floor: it is no bound
+        self.assertIn(misses.UNKNOWN, reason_of(entries, self.one, self.off))
+
+    def test_a_limit_closer_to_the_floor_than_anybody_at_this_width_is_a_reason(self):
+        entries = cell_of(self.one, 1.50, 1.0, 1.68) + cell_of(self.more, 2.45, 2.0, 2.5)
+        self.assertIn(misses.NOBODY_CLOSER, reason_of(entries, self.one, self.off))
+        # A peer that comes as close as the limit, at another row count, takes the reason away.
+        entries.append(entry(self.more, "liger", 2.3, rounding="twice"))
+        self.assertIn(misses.UNKNOWN, reason_of(entries, self.one, self.off))
+
+    def test_another_width_or_pdl_proves_nothing(self):
+        entries = cell_of(self.one, 1.50, 1.0, 1.68)
+        entries += cell_of(grid.Cell("rmsnorm", "bf16", 5120, 1), 1.1, 1.0, 1.15)
+        entries += cell_of(self.one, 1.1, 1.0, 1.2, True, "flashinfer")
+        self.assertIn(misses.NOBODY_CLOSER, reason_of(entries, self.one, self.off))
+
+    def test_a_peer_that_is_faster_is_never_explained_away(self):
+        entries = cell_of(self.one, 1.50, 1.3, 1.4)
+        line = reason_of(entries, self.one, "never slower than a peer")
+        self.assertIn(misses.UNKNOWN, line)
+        self.assertRegex(line, r" off +1\.50 +1\.43 +1\.05\d .* quack 1\.40 ")
+
+    def test_a_row_that_no_floor_kernel_holds_has_no_floor_as_a_reason(self):
+        long = grid.Cell("rmsnorm", "bf16", 65536, 1024, 1, "cold")
+        entries = cell_of(long, 120.0, 115.0, 130.0) + [entry(long, "copy", 100.0)]
+        self.assertIn(misses.UNKNOWN, reason_of(entries, long, "hidden >= 32768"))
+
+    def test_heads_are_held_against_the_floor_of_as_many_bytes(self):
+        heads = grid.Cell("qk", "bf16", 128, 32, 32)
+        entries = [entry(heads, "rmsjit", 1.2), entry(heads, "copy", 1.0)]
+        self.assertIn(misses.UNKNOWN, reason_of(entries, heads, "strided"))
+        same = grid.Cell("rmsnorm", "bf16", 1024, 128)
+        entries += cell_of(same, 1.3, 1.1, 1.4)
+        self.assertIn(misses.SAME_BYTES, reason_of(entries, heads, "strided"))
+        faster = [entry(heads, "rmsjit", 1.05), *entries[1:]]  # then it is no bound either
+        self.assertIn(misses.UNKNOWN, reason_of(faster, heads, "strided"))
+        entries += cell_of(grid.Cell("rmsnorm", "bf16", 2048, 64), 1.3, 0.9, 1.4)
+        self.assertIn(misses.UNKNOWN, reason_of(entries, heads, "strided"))
+
+    def test_a_geometric_mean_is_shown_at_the_floor_and_at_the_least_distance_from_it(self):
+        entries = cell_of(self.one, 1.50, 1.0, 1.60) + cell_of(self.more, 2.25, 2.0, 2.25)
+        found = "\n".join(lines(entries))
+        # (1.6 / 1.5, 1), (1.6 / 1.25, 1) and (1.6 / 1, 2.25 / 2)
+        wanted = r"2 of 2 cells .*: now 1\.03\dx, at nearest 1\.13\dx, at barrier 1\.34\dx"
+        self.assertRegex(found, wanted)
+
+    def test_cells_of_a_target_that_passes_are_not_listed(self):
+        entries = cell_of(self.one, 1.0, 0.9, 1.1) + cell_of(self.more, 1.0, 0.9, 1.5)
+        self.assertEqual(lines(entries)[0].split(" cells")[0], "0")
+        entries = cell_of(self.one, 1.2, 0.9, 1.5)
+        self.assertIn("1 cells miss a target", lines(entries)[0])
+        line = reason_of(entries, self.one, "decode to barrier_floor, PDL off: 0 of 1")
+        self.assertRegex(line, r" off +1\.20 +1\.15 ")
+
+
+if __name__ == "__main__":
+    unittest.main()
