@@ -107,15 +107,23 @@ class Profile(unittest.TestCase):
         floor = entry(cell, "floor", 0.5, kernel={"threads": 128})
         return ours + [entry(cell, peer, 1.5, **maths), entry(cell, "torch", 9.0), floor]
 
+    def jobs(self, entries):
+        jobs = profile_cells.jobs_of(results(entries), [self.warm.id])
+        return [(job["impl"], job["pdl"], job["in_place"], job["threads"]) for job in jobs]
+
     def test_a_cell_is_ours_in_the_fastest_peers_maths_that_peer_and_the_references(self):
         entries = self.entries(self.warm, in_place=True, rounding="unrounded,once")
-        entries += [entry(self.warm, "rmsjit", 3.0), entry(self.warm, "flashinfer", 1.2, True)]
-        jobs = profile_cells.jobs_of(results(entries), [self.warm.id])
-        self.assertEqual(
-            [(job["impl"], job["pdl"], job["in_place"], job["threads"]) for job in jobs],
-            [("rmsjit", False, True, 0), ("rmsjit", True, True, 0), ("quack", False, True, 0),
-             ("floor", False, False, 128)],
-        )  # fmt: skip
+        entries.append(entry(self.warm, "rmsjit", 3.0))
+        ours = [("rmsjit", False, True, 0), ("rmsjit", True, True, 0)]
+        rest = [("quack", False, True, 0), ("floor", False, False, 128)]
+        self.assertEqual(self.jobs(entries), ours + rest)
+        # The same peer with PDL is the same kernel; another that is faster so is one more.
+        maths = {"in_place": True, "rounding": "unrounded,once"}
+        with_pdl = entry(self.warm, "quack", 1.2, True, **maths)
+        self.assertEqual(len(self.jobs([*entries, with_pdl])), 4)
+        entries.append(entry(self.warm, "flashinfer", 1.2, True, **maths))
+        rest.insert(1, ("flashinfer", True, True, 0))
+        self.assertEqual(self.jobs(entries), ours + rest)
         with self.assertRaisesRegex(ValueError, "is not in the results"):
             profile_cells.jobs_of(results(entries), [self.cold.id])
 

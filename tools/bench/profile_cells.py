@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Profiles cells of a results file under Nsight Compute: ours with PDL off and on, the copy, both
-floors, and the peer that was fastest there, one launch each.
+floors, and the peers that were fastest there without PDL and at all, one launch each.
 
   profile_cells.py results.json --cells cells.txt --rmsjit build/lib/librmsjit.so --out out.json
 
@@ -51,10 +51,12 @@ def jobs_of(data, cells):
         if cell not in groups:
             raise ValueError(f"{cell} is not in the results")
         group, shape = groups[cell]
-        peers = [e for entries in group.peers().values() for e in entries if not e["pdl"]]
-        peer = cell_group.faster(peers)
-        maths = cell_group.maths(peer) if peer else None
-        entries = [group.ours(False, maths), group.ours(True, maths), peer]
+        peers = [e for entries in group.peers().values() for e in entries]
+        best = cell_group.faster(peers)
+        best_off = cell_group.faster([e for e in peers if not e["pdl"]])
+        maths = cell_group.maths(best) if best else None
+        entries = [group.ours(False, maths), group.ours(True, maths), best_off]
+        entries += [best] if best and best["impl"] != best_off["impl"] else []
         entries += [group.reference(name, False) for name in ("barrier_floor", "floor", "copy")]
         out += [job(entry, shape) for entry in entries if entry is not None]
     return out
