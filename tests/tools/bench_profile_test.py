@@ -146,8 +146,10 @@ class Profile(unittest.TestCase):
 
     def test_kernels_of_one_temperature_that_do_not_add_up_lose_only_those(self):
         entries = self.entries(self.warm) + self.entries(self.cold)
-        change = "if cold: kernels.pop()"
-        status, data, _ = self.profile(entries, [self.warm.id, self.cold.id], change=change)
+        change, kept = "if cold: kernels.pop()", os.path.join(self.folder, "kept")
+        cells, keep = [self.warm.id, self.cold.id], ("--keep", kept)
+        status, data, _ = self.profile(entries, cells, *keep, change=change)
+        self.assertTrue(os.path.exists(kept + ".cold.csv") and os.path.exists(kept + ".cold.jobs"))
         self.assertEqual((status, {k["cell"] for k in data["kernels"]}), (1, {self.warm.id}))
         self.assertIn("4 kernels were launched and ncu has 3", data["failures"][0]["error"])
 

@@ -97,11 +97,12 @@ def profiled_part(args, argv, jobs, l2):
         environment = {**os.environ, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
         log = os.path.join(folder, "ncu.csv")
         subprocess.run(ncu.command(args.ncu, log, l2 == "cold", child), env=environment)
-        text = read(folder, "ncu.csv")
+        text, done = read(folder, "ncu.csv"), read(folder, "done")
         if args.keep:
-            with open(f"{args.keep}.{l2}.csv", "w", encoding="utf-8") as file:
-                file.write(text)
-        lines = [json.loads(line) for line in read(folder, "done").splitlines()]
+            for name, kept in (("csv", text), ("jobs", done)):
+                with open(f"{args.keep}.{l2}.{name}", "w", encoding="utf-8") as file:
+                    file.write(kept)
+        lines = [json.loads(line) for line in done.splitlines()]
         good = [line for line in lines if "error" not in line]
         failed = [line for line in lines if "error" in line]
         kernels = ncu.joined(good, ncu.rows(text)) if good else []
@@ -156,7 +157,7 @@ def main(argv=None):
     parser.add_argument("--cells", metavar="FILE", required=True, help="ids of the cells")
     bench.add_implementation_options(parser, "profile to write")
     parser.add_argument("--ncu", default="ncu", help="path of Nsight Compute's command line")
-    parser.add_argument("--keep", metavar="PATH", help="keep ncu's output at PATH.cold.csv, ...")
+    parser.add_argument("--keep", metavar="PATH", help="keep what ncu wrote at PATH.cold.csv, ...")
     parser.add_argument("--commit", default="", help="commit of this tree, where git cannot tell")
     parser.add_argument("--time-limit", type=float, default=140, help="seconds to begin jobs in")
     parser.add_argument("--child", help=argparse.SUPPRESS)
