@@ -127,44 +127,30 @@ Status precompile(rmsjit_runtime* runtime, const rmsjit_spec* given, const char*
   return runtime->core.precompile(spec, parsed);
 }
 
-// What a launch was given.
-struct KernelLaunch {
-  const rmsjit_kernel* kernel;
-  const rmsjit_args* args;
-  void* stream;
-};
-struct RuntimeLaunch {
-  rmsjit_runtime* runtime;
-  const rmsjit_spec* spec;
-  int32_t device;
-  const rmsjit_args* args;
-  void* stream;
-};
-
-Status launch_carefully(const KernelLaunch& given, CUresult tried) {
-  if (given.kernel == nullptr) return argument_null("kernel");
+// What a launch comes to that was not a success at once: `tried` says why.
+[[gnu::cold, gnu::noinline]] Status launch_carefully(const rmsjit_kernel* kernel,
+                                                     const rmsjit_args* given, void* stream,
+                                                     CUresult tried) {
+  if (kernel == nullptr) return argument_null("kernel");
   rmsjit_args copy;
   const rmsjit_args* args = nullptr;
-  RMSJIT_RETURN_IF_ERROR(rmsjit::adopt(given.args, "args", copy, args));
-  return to_kernel(given.kernel)
-      ->launch_carefully(*args, static_cast<CUstream>(given.stream), tried);
+  RMSJIT_RETURN_IF_ERROR(rmsjit::adopt(given, "args", copy, args));
+  return to_kernel(kernel)->launch_carefully(*args, static_cast<CUstream>(stream), tried);
 }
 
-Status launch_carefully(const RuntimeLaunch& given, CUresult tried) {
-  if (given.runtime == nullptr) return argument_null("runtime");
+[[gnu::cold, gnu::noinline]] Status look_up_and_launch(rmsjit_runtime* runtime,
+                                                       const rmsjit_spec* given_spec,
+                                                       int32_t device,
+                                                       const rmsjit_args* given_args, void* stream,
+                                                       CUresult tried) {
+  if (runtime == nullptr) return argument_null("runtime");
   rmsjit_spec spec_copy;
   rmsjit_args args_copy;
   const rmsjit_spec* spec = nullptr;
   const rmsjit_args* args = nullptr;
-  RMSJIT_RETURN_IF_ERROR(rmsjit::adopt(given.spec, "spec", spec_copy, spec));
-  RMSJIT_RETURN_IF_ERROR(rmsjit::adopt(given.args, "args", args_copy, args));
-  return given.runtime->core.launch_carefully(*spec, given.device, *args, given.stream, tried);
-}
-
-template <class Given>
-[[gnu::cold, gnu::noinline]] rmsjit_status finish_carefully(const Given& given, CUresult tried,
-                                                            rmsjit_error* error) {
-  return finish(launch_carefully(given, tried), error);
+  RMSJIT_RETURN_IF_ERROR(rmsjit::adopt(given_spec, "spec", spec_copy, spec));
+  RMSJIT_RETURN_IF_ERROR(rmsjit::adopt(given_args, "args", args_copy, args));
+  return runtime->core.launch_carefully(*spec, device, *args, stream, tried);
 }
 
 }  // namespace
@@ -234,7 +220,7 @@ rmsjit_status rmsjit_kernel_launch(const rmsjit_kernel* kernel, const rmsjit_arg
     result = to_kernel(kernel)->try_launch(*args, static_cast<CUstream>(stream));
   if (result == CUDA_SUCCESS) [[likely]]
     return RMSJIT_OK;
-  return finish_carefully(KernelLaunch{kernel, args, stream}, result, error);
+  return finish(launch_carefully(kernel, args, stream, result), error);
 }
 
 rmsjit_status rmsjit_launch(rmsjit_runtime* runtime, const rmsjit_spec* spec, int32_t device,
@@ -248,5 +234,5 @@ rmsjit_status rmsjit_launch(rmsjit_runtime* runtime, const rmsjit_spec* spec, in
   }
   if (result == CUDA_SUCCESS) [[likely]]
     return RMSJIT_OK;
-  return finish_carefully(RuntimeLaunch{runtime, spec, device, args, stream}, result, error);
+  return finish(look_up_and_launch(runtime, spec, device, args, stream, result), error);
 }

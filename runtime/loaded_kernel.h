@@ -32,7 +32,7 @@ class LoadedKernel {
   // rmsjit_kernel_launch in two halves. Requires args of this version. The first is what nearly
   // every launch takes: the driver's answer, or kNotTried. What is not a success goes to the
   // second.
-  static constexpr CUresult kNotTried = static_cast<CUresult>(-1);
+  static constexpr auto kNotTried = static_cast<CUresult>(1023);  // no driver's; the enum's last
   CUresult try_launch(const rmsjit_args& args, CUstream stream) const {
     return try_launch_(*this, args, stream);
   }

@@ -77,15 +77,19 @@ inline bool is_same_block(const LaunchBlock& one, const LaunchBlock& other) {
          one.grid.rows == other.grid.rows && one.entry == other.entry;
 }
 
+template <bool kHeads, bool kResidual>
+bool make_usual_as(const LaunchFacts& facts, const rmsjit_args& args, LaunchBlock& block) {
+  return make_usual<kHeads, kResidual>(facts, args, block.params, block.grid, block.entry);
+}
+
 inline bool make_usual_block(const LaunchFacts& facts, const rmsjit_args& args,
                              LaunchBlock& block) {
-  const auto as = [&](auto make_as) {
-    return make_as(facts, args, block.params, block.grid, block.entry);
-  };
-  if (facts.residual_bytes == 0) {
-    return facts.has_heads ? as(make_usual<true, false>) : as(make_usual<false, false>);
-  }
-  return facts.has_heads ? as(make_usual<true, true>) : as(make_usual<false, true>);
+  const bool residual = facts.residual_bytes != 0;
+  const auto make = facts.has_heads
+                        ? residual ? make_usual_as<true, true> : make_usual_as<true, false>
+                    : residual ? make_usual_as<false, true>
+                               : make_usual_as<false, false>;
+  return make(facts, args, block);
 }
 
 // make_launch_block; the quick check may take the same launch, and makes the same block of it then.
