@@ -133,6 +133,29 @@ TEST_F(LaunchTest, ALongRowGetsTheSharedMemoryThatItsPlanAsksFor) {
   EXPECT_GE(info.shared_bytes, wanted);
 }
 
+TEST_F(LaunchTest, EachLayoutIsTakenAtOnceByTheCheckThatIsMadeForIt) {
+  make_runtime();
+  for (const char* text : {"hidden=64", "hidden=64,residual=add", "hidden=64,layout=heads",
+                           "hidden=64,layout=heads,residual=add"}) {
+    const LoadedKernel& kernel = prepared(text);
+    push(kernel.where().context);
+    const bool residual = spec_of(text).has_residual();
+    rmsjit_args args = args_of(128, 2, residual);
+    args.heads = 2;
+    args.x_head_stride = args.y_head_stride = 64;
+    if (residual) args.residual_head_stride = 64;
+    EXPECT_EQ(kernel.try_launch(args, stream_on(kernel)), CUDA_SUCCESS) << text;
+    args.residual = residual ? nullptr : args.weight;
+    EXPECT_EQ(kernel.try_launch(args, stream_on(kernel)), LoadedKernel::kNotTried) << text;
+    args = args_of(64, 2, residual);
+    args.heads = 2;  // without strides: ignored by rows
+    const bool rows = spec_of(text).layout == Layout::kRows;
+    EXPECT_EQ(kernel.try_launch(args, stream_on(kernel)),
+              rows ? CUDA_SUCCESS : LoadedKernel::kNotTried)
+        << text;
+  }
+}
+
 TEST_F(LaunchTest, NoRowsAndBadArgumentsReachNoDriver) {
   make_runtime();
   const LoadedKernel& kernel = prepared("hidden=64");
