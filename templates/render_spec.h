@@ -38,7 +38,7 @@ struct Tuning {
   // Leaves whose loads are in flight together before the first of them is used.
   int load_chunk = 4;
   // A second schedule for packed rows, an entry of its own: clusters, with every slot in registers,
-  // all loads in flight together and the weight early. For launches of so few rows that a block has
+  // the loads in flight together and the weight early. For launches of so few rows that a block has
   // its multiprocessor to itself, where registers cost nothing, or for all. Up to sixteen blocks a
   // row, which not every device has room for: prepare asks the driver.
   struct Second {

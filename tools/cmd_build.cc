@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <thread>
 
 #include "rmsjit/spec_text.h"
 #include "runtime/spec_json.h"
 #include "tools/build_items.h"
 #include "tools/cli.h"
+#include "tools/cli_cache.h"
 #include "tools/console.h"
 #include "tools/spec_sources.h"
 
@@ -25,6 +25,9 @@ struct BuildOptions {
   int jobs = 0;
   bool dry_run = false, refresh = false, unsign = false, json = false, quiet = false;
   Talk talk() const { return quiet ? Talk::kQuiet : Talk::kNormal; }
+  int jobs_or_cores() const {
+    return jobs > 0 ? jobs : std::max(1, int(std::thread::hardware_concurrency()));
+  }
 };
 
 struct Summary {
@@ -181,16 +184,24 @@ int build(const BuildOptions& options, std::unique_ptr<Compiler> compiler,
   const auto begin = std::chrono::steady_clock::now();
   {
     ProgressBar bar(options.talk(), items.size());
-    const int cores = std::max(1, int(std::thread::hardware_concurrency()));
     build_items({.store = &store,
                  .cache = cache->get(),
-                 .jobs = options.jobs > 0 ? options.jobs : cores,
+                 .jobs = options.jobs_or_cores(),
                  .on_done = [&](const BuildItem& item) { bar.step(spec_text(item.id.spec)); }},
                 items);
   }
   const std::chrono::duration<double, std::milli> elapsed =
       std::chrono::steady_clock::now() - begin;
   return report(options, items, elapsed.count());
+}
+
+// A worker process for each job: compiles of one process wait for each other.
+Result<std::unique_ptr<Compiler>> compiler_for(const BuildOptions& options) {
+  RMSJIT_ASSIGN_OR_RETURN(RuntimeOptions user, user_options());
+  user.store.jit = JitMode::kOn;  // RMSJIT_JIT is about runtimes
+  user.compiler.jobs = options.jobs_or_cores();
+  user.compiler.warn = [talk = options.talk()](const std::string& why) { say(talk, why); };
+  return make_compiler(user);
 }
 
 int run(const BuildOptions& options) {
@@ -200,13 +211,13 @@ int run(const BuildOptions& options) {
   }
   Result<std::vector<KernelId>> kernels = options.sources.load_kernels();
   if (!kernels.ok()) return fail(kBadUsage, kernels.message());
-  const char* nvrtc = std::getenv("RMSJIT_NVRTC");
-  auto compiler = make_inprocess_compiler({.nvrtc = nvrtc == nullptr ? "" : nvrtc});
-  const Result<CompilerIdentity> identity = compiler->identity();
+  Result<std::unique_ptr<Compiler>> compiler = compiler_for(options);
+  if (!compiler.ok()) return fail(kBadUsage, compiler.message());
+  const Result<CompilerIdentity> identity = (*compiler)->identity();
   if (!identity.ok()) return fail(kNotTried, identity.message());
   std::vector<BuildItem> items = make_items(std::move(*kernels), identity->major);
   if (options.dry_run) return dry_run(options, std::move(items));
-  return build(options, std::move(compiler), std::move(items));
+  return build(options, std::move(*compiler), std::move(items));
 }
 
 }  // namespace

@@ -63,6 +63,21 @@ TEST_F(CliBuild, EqualInputsGiveEqualFilesFromAnyFolder) {
   EXPECT_EQ(files_below(path("a/bundle/v1/obj")), files_below(path("a/deep/bundle/v1/obj")));
 }
 
+TEST_F(CliBuild, AWorkerAndTheCommandItselfCompileTheSameBytes) {
+  const auto build_in = [this](const std::string& where, const std::string& out) {
+    const CliSetup setup{.environment = {{"RMSJIT_COMPILE", where}}};
+    const CliResult result = run_cli({"build", "--spec", "hidden=64", "--spec", "hidden=20000",
+                                      "--arch", "sm_80,sm_90", "--jobs", "2", "--out", path(out)},
+                                     setup);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_EQ(result.err.find("worker"), std::string::npos) << result.err;
+    return files_below(path(out + "/v1/obj"));
+  };
+  const auto files = build_in("worker", "one");
+  EXPECT_EQ(files.size(), 4u);
+  EXPECT_EQ(files, build_in("inprocess", "other"));
+}
+
 TEST_F(CliBuild, SourcesAddUpAndEachKeyIsBuiltOnce) {
   const std::string config =
       write("config.json", R"({"model_type":"llama","hidden_size":64,"num_hidden_layers":2})");
