@@ -85,6 +85,14 @@ class Merge(unittest.TestCase):
         self.assertEqual(merged["missing"], {"te": "why"})
         self.assertEqual(merged["not_run"], ["x"])
 
+    def test_a_later_file_replaces_the_cells_that_it_measured(self):
+        a, b = grid.Cell("rmsnorm", "bf16", 64, 1), grid.Cell("rmsnorm", "bf16", 128, 1)
+        first = results([entry(a, "rmsjit", 2.0), entry(a, "quack", 2.0), entry(b, "rmsjit", 2.0)])
+        later = results([entry(a, "rmsjit", 1.0)])
+        merged = record.merge(record.replaced([first, later]))
+        times = [(record.cell_id(e), e["impl"], round(e["us"])) for e in merged["cells"]]
+        self.assertEqual(times, [(b.id, "rmsjit", 2), (a.id, "rmsjit", 1)])
+
     def test_different_gpus_are_refused(self):
         cell = grid.Cell("rmsnorm", "bf16", 64, 1)
         with self.assertRaisesRegex(ValueError, "different GPUs"):

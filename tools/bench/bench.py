@@ -5,7 +5,7 @@
   bench.py run --rmsjit build/lib/librmsjit.so --out out.json [--quick | --shard 0/2]
   bench.py list [--quick] [--shard 0/2]       the cells, in the order in which they would run
   bench.py coldstart --rmsjit ... --bench build/bin/rmsnorm-bench --out cold.json
-  bench.py merge out.json part0.json part1.json ...
+  bench.py merge [--replace] out.json part0.json part1.json ...
 
 `run` works in child processes: a peer that crashes one, or breaks its CUDA context, is recorded,
 left out of its cell, and the rest goes on. What is measured and how: tools/bench/README.md.
@@ -207,7 +207,8 @@ def add_cold(results, entry):
 
 def command_merge(args):
     try:
-        merged = record.merge([record.load(path) for path in args.parts])
+        parts = [record.load(path) for path in args.parts]
+        merged = record.merge(record.replaced(parts) if args.replace else parts)
     except (OSError, ValueError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
@@ -238,6 +239,11 @@ def main(argv=None):
     cold.add_argument("--rounds", type=int, default=5, help="processes of each route of --bench")
     cold.add_argument("--time-limit", type=float, default=90, help="seconds for all peers")
     cold.add_argument("--process-limit", type=float, default=45, help="seconds for one process")
+    merging.add_argument(
+        "--replace",
+        action="store_true",
+        help="cells of a later file replace those of earlier ones: their kernels have changed",
+    )
     merging.add_argument("out")
     merging.add_argument("parts", nargs="+")
     args = parser.parse_args(argv)

@@ -126,6 +126,16 @@ def merge(parts):
     return out
 
 
+def replaced(parts):
+    """The parts, without the cells that a later one has measured: its kernels are other ones."""
+    kept = []
+    newer = set()
+    for part in reversed(parts):
+        kept.append({**part, "cells": [e for e in part["cells"] if cell_id(e) not in newer]})
+        newer |= {cell_id(entry) for entry in part["cells"]}
+    return kept[::-1]
+
+
 def summary(entries, cell, seconds, failures):
     """One line a cell: the best time of each implementation, PDL off and on."""
     best = {}
