@@ -142,7 +142,7 @@ Status precompile(rmsjit_runtime* runtime, const rmsjit_spec* given, const char*
                                                        const rmsjit_spec* given_spec,
                                                        int32_t device,
                                                        const rmsjit_args* given_args, void* stream,
-                                                       CUresult tried) {
+                                                       const LoadedKernel* kernel, CUresult tried) {
   if (runtime == nullptr) return argument_null("runtime");
   rmsjit_spec spec_copy;
   rmsjit_args args_copy;
@@ -150,7 +150,7 @@ Status precompile(rmsjit_runtime* runtime, const rmsjit_spec* given, const char*
   const rmsjit_args* args = nullptr;
   RMSJIT_RETURN_IF_ERROR(rmsjit::adopt(given_spec, "spec", spec_copy, spec));
   RMSJIT_RETURN_IF_ERROR(rmsjit::adopt(given_args, "args", args_copy, args));
-  return runtime->core.launch_carefully(*spec, device, *args, stream, tried);
+  return runtime->core.launch_carefully(*spec, device, *args, stream, kernel, tried);
 }
 
 }  // namespace
@@ -226,13 +226,14 @@ rmsjit_status rmsjit_kernel_launch(const rmsjit_kernel* kernel, const rmsjit_arg
 rmsjit_status rmsjit_launch(rmsjit_runtime* runtime, const rmsjit_spec* spec, int32_t device,
                             const rmsjit_args* args, void* stream, rmsjit_error* error) {
   CUresult result = LoadedKernel::kNotTried;
+  const LoadedKernel* kernel = nullptr;
   if (runtime != nullptr && rmsjit::is_of_this_version(spec) && rmsjit::is_of_this_version(args))
       [[likely]] {
-    const LoadedKernel* kernel = runtime->core.find(*spec, device);
+    kernel = runtime->core.find(*spec, device);
     if (kernel != nullptr) [[likely]]
       result = kernel->try_launch(*args, static_cast<CUstream>(stream));
   }
   if (result == CUDA_SUCCESS) [[likely]]
     return RMSJIT_OK;
-  return finish(look_up_and_launch(runtime, spec, device, args, stream, result), error);
+  return finish(look_up_and_launch(runtime, spec, device, args, stream, kernel, result), error);
 }

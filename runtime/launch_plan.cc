@@ -61,9 +61,9 @@ struct LeafWords {
 int register_budget(int threads) { return std::min(255, 65536 / std::max(threads, 256)) - 24; }
 
 // Rows of a cluster that wait in shared memory are 10 % slower alone than in registers; eight
-// blocks are best there (32768 elements: 2.3 us, with four 2.5). The longest rows have sixteen
-// (262144 elements: 3.6 us against 4.6 with eight), with the fused add, which waits in registers
-// anyhow, for every launch (0.84 of the time in large ones; without it 1.02).
+// blocks are best there (32768 elements: 2.3 us, with four 2.5). The longest rows have sixteen,
+// with the fused add, which waits in registers anyhow, for every launch
+// (tools/bench/results/NOTES.md).
 Tuning::Second second_schedule(const NormSpec& spec, const BlockShape& shape, int leaves,
                                const LeafWords& words) {
   constexpr int kMostLeavesOfEightBlocks = 16384;

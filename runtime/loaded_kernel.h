@@ -62,7 +62,7 @@ class LoadedKernel {
                   CUstream stream) const;
   Status recover(CUresult result, LaunchBlock& block, CUstream stream) const;
 
-  // What a launch reads comes first, on two cache lines.
+  // What a launch reads comes first, on two cache lines (with PDL three).
   alignas(64) TryLaunch try_launch_;  // for its layout
   decltype(&::cuLaunchKernelEx) launch_kernel_;
   Module module_;

@@ -16,7 +16,7 @@ Status make_resident(const Driver& driver, CUfunction function) {
 }
 
 // Allows clusters of more than eight blocks, and says whether the context's device has room for
-// one; a driver that knows no such clusters has none.
+// one; any error of the driver is no room.
 bool has_room(const Driver& driver, CUfunction function, const Tuning::Second& second) {
   const DriverFunctions& cu = driver.functions();
   if (second.cluster <= kMostPortableCluster) return true;

@@ -150,8 +150,8 @@ const LoadedKernel* RuntimeCore::find_alias(const NormSpec& spec, int device) {
 }
 
 Status RuntimeCore::launch_carefully(const rmsjit_spec& spec, int device, const rmsjit_args& args,
-                                     void* stream, CUresult tried) {
-  const LoadedKernel* kernel = find(spec, device);
+                                     void* stream, const LoadedKernel* kernel, CUresult tried) {
+  if (kernel == nullptr) kernel = find(spec, device);
   if (kernel == nullptr) return launch_unprepared(spec, device, args, stream);
   const Status status = kernel->launch_carefully(args, static_cast<CUstream>(stream), tried);
   if (status.code() != StatusCode::kWrongContext) return status;

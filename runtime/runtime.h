@@ -61,11 +61,12 @@ class RuntimeCore {
                                 : kernel->try_launch(args, static_cast<CUstream>(stream));
     if (result == CUDA_SUCCESS) [[likely]]
       return {};
-    return launch_carefully(spec, device, args, stream, result);
+    return launch_carefully(spec, device, args, stream, kernel, result);
   }
-  // Its second half, after LoadedKernel::try_launch on what find() gave.
+  // Its second half, after LoadedKernel::try_launch of what find() gave: `kernel`, or null.
   [[gnu::cold]] Status launch_carefully(const rmsjit_spec& spec, int device,
-                                        const rmsjit_args& args, void* stream, CUresult tried);
+                                        const rmsjit_args& args, void* stream,
+                                        const LoadedKernel* kernel, CUresult tried);
 
   // rmsjit_find.
   const LoadedKernel* find(const rmsjit_spec& spec, int device) const {

@@ -163,8 +163,8 @@ RMSJIT_DEVICE void wait_at_gate(const u64* gate) {
 }
 
 // --- programmatic dependent launch (sm_90 and newer) ---
-// Nothing is moved behind this by ptxas, which it does to arithmetic behind any instruction that is
-// not a branch. For a pointer that is never null.
+// Seen in the code of NVRTC 13: ptxas leaves before this what it moves behind every instruction that
+// is no branch. Only speed depends on it. For a pointer that is never null.
 RMSJIT_DEVICE void compute_before(const void* pointer) {
   asm volatile(
       "{ .reg .pred p;\n"

@@ -3,7 +3,7 @@
 // used stride is a multiple of 16 bytes, rmsnorm_any for every other; rmsnorm_second, if the plan
 // has it, in place of the first for some launches. spec.cuh is rendered for each kernel; the file
 // beside this one is a sample for editors and nvcc. What an `if constexpr` cannot choose, spec.cuh
-// defines: the blocks of a cluster (RMSJIT_CLUSTER_DIMS), and those of the second schedule's, if
+// defines: the blocks of a cluster (RMSJIT_CLUSTER_DIMS), and those of the second schedule, if
 // there is one (RMSJIT_SECOND).
 #include "spec.cuh"
 
