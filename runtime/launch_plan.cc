@@ -51,8 +51,6 @@ BlockShape realigned_shape(const NormSpec& spec, int leaves) {
 // What a leaf costs a thread that keeps all of the row in registers.
 struct LeafWords {
   int held, input, weight;
-  bool weight_waits;  // found by compiling them all: f16 beside bf16 is converted as soon as it is
-                      // there, and spills
   int all() const { return held + input + weight; }
 };
 
@@ -77,7 +75,7 @@ Tuning::Second second_schedule(const NormSpec& spec, const BlockShape& shape, in
   const int row_threads = second.threads_per_row * second.cluster;
   const int slots = (leaves + row_threads - 1) / row_threads;
   const bool fits = slots * words.all() <= register_budget(second.threads_per_row);
-  return fits && !words.weight_waits ? second : Tuning::Second{};
+  return fits ? second : Tuning::Second{};
 }
 
 // Shared memory that a block may have, less the partial sums.
@@ -112,12 +110,9 @@ Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockSh
   const int leaves = leaves_of(spec);
   const int row_threads = shape.threads * shape.cluster;
   const int slots = (leaves + row_threads - 1) / row_threads;
-  const DType weight_type = spec.weight_dtype();
   const LeafWords words{held_leaf_words(spec), input_leaf_words(spec, shape.threads),
-                        leaf_words(spec, weight_type),
-                        leaf_words(spec, weight_type) == 4 && spec.x_dtype() != DType::kF32 &&
-                            weight_type != spec.x_dtype()};
-  const auto [held, input, weight, weight_waits] = words;
+                        leaf_words(spec, spec.weight_dtype())};
+  const auto [held, input, weight] = words;
   const int budget = register_budget(shape.threads * shape.rows);
   tuning.load_chunk = slots;
   while (tuning.load_chunk > 1 && slots * held + tuning.load_chunk * input > budget) {
@@ -129,7 +124,7 @@ Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockSh
     keep_in_shared_memory(tuning, slots, held, input, budget,
                           shape.rows == 1 ? shared_limit(target) / (shape.threads * held * 4) : 0);
   }
-  tuning.weight_early = tuning.register_slots == slots && !weight_waits &&
+  tuning.weight_early = tuning.register_slots == slots &&
                         slots * held + tuning.load_chunk * input + slots * weight <= budget;
   tuning.second = second_schedule(spec, shape, leaves, words);
   return tuning;

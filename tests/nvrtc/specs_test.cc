@@ -94,6 +94,13 @@ TEST_F(Specs, EverySizeOfAModelWithAdd) { compile(model_specs(",residual=add,pdl
 
 TEST_F(Specs, EverySizeOfAModelPlain) { compile(model_specs(",pdl=auto")); }
 
+// f16 beside bf16: ptxas spilled a pair of registers of 40 where the weight came after the sum.
+TEST_F(Specs, EverySizeOfAModelWithTwoKindsOfHalves) {
+  auto texts = model_specs(",x=f16,weight=bf16,weight_form=one_plus,mul_round=twice,pdl=auto");
+  texts.push_back("hidden=12288,x=f16,weight=bf16");
+  compile(texts);
+}
+
 TEST_F(Specs, EverySizeOfAHead) {
   std::vector<std::string> texts;
   for (const char* hidden : kModelHeads) {

@@ -92,7 +92,6 @@ TEST(LaunchPlan, GivesLongRowsASecondScheduleInRegisters) {
   EXPECT_EQ(second("hidden=262144"), (Tuning::Second{256, 16}));
   EXPECT_EQ(second("hidden=262144,residual=add"), (Tuning::Second{512, 16, true}));
   EXPECT_FALSE(second("hidden=262144,x=f32,residual=add")) << "more than the registers hold";
-  EXPECT_FALSE(second("hidden=262144,x=f16,weight=bf16")) << "would spill";
   EXPECT_FALSE(second("hidden=8192"));
   EXPECT_FALSE(launch_plan(spec_of("hidden=65536", Target{80}), Target{80}).second);
 }
