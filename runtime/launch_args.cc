@@ -16,13 +16,18 @@ namespace {
 
 constexpr uintptr_t kPackBytes = 16;
 
-bool is_packed(const Spans& spans) {
+// Whether the packed entries can have it: their addresses are multiples of 16 bytes, their strides
+// have 32 bits, and no row of a last block has a number of more.
+bool is_packed(const Spans& spans, const Extent& extent) {
   uintptr_t bits = 0;
+  int64_t strides = 0;
   for (int i = 0; i < spans.count; ++i) {
     const Span& span = spans.list[i];
-    bits |= span.begin | static_cast<uintptr_t>(span.token_stride | span.head_stride);
+    strides |= span.token_stride | span.head_stride;
+    bits |= span.begin;
   }
-  return bits % kPackBytes == 0;
+  bits |= static_cast<uintptr_t>(strides);
+  return bits % kPackBytes == 0 && strides <= UINT32_MAX && extent.tokens <= INT32_MAX;
 }
 
 bool count_rows(const LaunchFacts& facts, const rmsjit_args& args, Extent& extent, int64_t& rows) {
@@ -50,10 +55,14 @@ Status bad_counts(const LaunchFacts& facts, const Extent& extent) {
 
 // For more tokens than gridDim.y has room for: nothing tells tokens and heads apart but the names.
 Extent exchange_tokens_and_heads(const Extent& extent, RmsNormParams& params) {
-  std::swap(params.x_token_stride, params.x_head_stride);
-  std::swap(params.y_token_stride, params.y_head_stride);
-  std::swap(params.residual_token_stride, params.residual_head_stride);
-  std::swap(params.residual_out_token_stride, params.residual_out_head_stride);
+  const auto exchange = [](auto& half) {
+    std::swap(half.x_token_stride, half.x_head_stride);
+    std::swap(half.y_token_stride, half.y_head_stride);
+    std::swap(half.residual_token_stride, half.residual_head_stride);
+    std::swap(half.residual_out_token_stride, half.residual_out_head_stride);
+  };
+  exchange(params);
+  exchange(params.upper);
   return {extent.heads, extent.tokens};
 }
 
@@ -72,9 +81,10 @@ bool fill_grid(const LaunchFacts& facts, Extent extent, int64_t rows, LaunchBloc
     }
     block.grid = launch_grid(cluster, facts.has_heads, extent.tokens, extent.heads, per_block);
   }
-  block.params.tokens = extent.tokens;
-  block.params.heads_shift = static_cast<unsigned short>(block.grid.heads_shift);
-  block.params.block_rows = static_cast<unsigned short>(block.grid.rows);
+  RmsNormParams& params = block.params;
+  put_halves(static_cast<uint64_t>(extent.tokens), params.tokens, params.upper.tokens);
+  params.heads_shift = static_cast<unsigned short>(block.grid.heads_shift);
+  params.block_tokens = static_cast<unsigned short>(block.grid.tokens());
   return block.grid.fits;
 }
 
@@ -84,7 +94,7 @@ Status read_carefully(const LaunchFacts& facts, const Extent& extent, const rmsj
   Spans spans;
   Status error;
   if (!read_tensors(facts, extent, args, spans, block.params, error)) return error;
-  block.entry = choose_entry(facts, rows, is_packed(spans));
+  block.entry = choose_entry(facts, rows, is_packed(spans, extent));
   if (fill_grid(facts, extent, rows, block)) return {};
   if (facts.has_heads && std::min(extent.tokens, extent.heads) > LaunchGrid::kMostY) {
     return errors::tokens_and_heads_too_many(extent.tokens, extent.heads, LaunchGrid::kMostY);

@@ -19,6 +19,8 @@ struct LaunchGrid {
   uint32_t rows = 1;         // of a block: blockDim.y
   uint32_t heads_shift = 0;  // for RmsNormParams
   bool fits = true;          // no device has more blocks than kMostX, kMostY
+
+  uint32_t tokens() const { return rows >> heads_shift; }  // of a block
 };
 
 // blockDim.y for a launch: full blocks when there are rows for every multiprocessor, else fewer
@@ -62,7 +64,7 @@ inline int64_t second_limit(const Tuning& tuning, int multiprocessors) {
     grid.heads_shift = static_cast<uint32_t>(
         std::countr_zero(static_cast<uint64_t>(heads) | static_cast<uint64_t>(grid.rows)));
     x = (heads >> grid.heads_shift) * cluster;
-    const int64_t y = divide_up(tokens, grid.rows >> grid.heads_shift);
+    const int64_t y = divide_up(tokens, grid.tokens());
     grid.y = static_cast<uint32_t>(y);
     grid.fits = y <= LaunchGrid::kMostY && heads <= LaunchGrid::kMostX;
   }

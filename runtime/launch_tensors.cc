@@ -29,6 +29,11 @@ inline TensorStrides used_strides(const Extent& extent, const Given& given) {
   return {extent.tokens > 1 ? given.token_stride : 0, extent.heads > 1 ? given.head_stride : 0};
 }
 
+// Unsigned: strides that do not fit are refused after this.
+inline uint64_t in_bytes(int64_t stride, int32_t element_bytes) {
+  return static_cast<uint64_t>(stride) * static_cast<uint64_t>(element_bytes);
+}
+
 inline bool add_and_scale(int64_t steps, int64_t stride, int64_t scale, int64_t& total) {
   int64_t reach;
   bool large = __builtin_mul_overflow(steps, stride, &reach);
@@ -130,10 +135,11 @@ class Reader {
     params.y = facts_.y_in_place ? const_cast<void*>(args.x) : args.y;
     const TensorStrides in = used_strides(extent_, pair.input);
     const TensorStrides out = facts_.y_in_place ? in : used_strides(extent_, pair.output);
-    params.x_token_stride = in.token;
-    params.x_head_stride = in.head;
-    params.y_token_stride = out.token;
-    params.y_head_stride = out.head;
+    auto& upper = params.upper;
+    put_halves(in_bytes(in.token, facts_.x_bytes), params.x_token_stride, upper.x_token_stride);
+    put_halves(in_bytes(in.head, facts_.x_bytes), params.x_head_stride, upper.x_head_stride);
+    put_halves(in_bytes(out.token, facts_.y_bytes), params.y_token_stride, upper.y_token_stride);
+    put_halves(in_bytes(out.head, facts_.y_bytes), params.y_head_stride, upper.y_head_stride);
     return read_pair(pair);
   }
 
@@ -150,8 +156,7 @@ class Reader {
   [[gnu::always_inline]] bool read_residuals(const rmsjit_args& args, RmsNormParams& params) {
     if (facts_.residual_bytes == 0) {
       params.residual = params.residual_out = nullptr;
-      params.residual_token_stride = params.residual_out_token_stride = 0;
-      params.residual_head_stride = params.residual_out_head_stride = 0;
+      put_residual_strides({0, 0}, {0, 0}, params);
       if (args.residual != nullptr) [[unlikely]] {
         return refuse(errors::pointer_not_null("residual", "residual=none"));
       }
@@ -170,12 +175,20 @@ class Reader {
     params.residual = args.residual;
     params.residual_out = same ? const_cast<void*>(args.residual) : args.residual_out;
     const TensorStrides in = used_strides(extent_, pair.input);
-    const TensorStrides out = same ? in : used_strides(extent_, pair.output);
-    params.residual_token_stride = in.token;
-    params.residual_head_stride = in.head;
-    params.residual_out_token_stride = out.token;
-    params.residual_out_head_stride = out.head;
+    put_residual_strides(in, same ? in : used_strides(extent_, pair.output), params);
     return read_pair(pair);
+  }
+
+  void put_residual_strides(TensorStrides in, TensorStrides out, RmsNormParams& params) const {
+    const int32_t bytes = facts_.residual_bytes;
+    auto& upper = params.upper;
+    put_halves(in_bytes(in.token, bytes), params.residual_token_stride,
+               upper.residual_token_stride);
+    put_halves(in_bytes(in.head, bytes), params.residual_head_stride, upper.residual_head_stride);
+    put_halves(in_bytes(out.token, bytes), params.residual_out_token_stride,
+               upper.residual_out_token_stride);
+    put_halves(in_bytes(out.head, bytes), params.residual_out_head_stride,
+               upper.residual_out_head_stride);
   }
 
   const LaunchFacts& facts_;

@@ -15,6 +15,12 @@ struct TensorStrides {
   int64_t head;
 };
 
+// A count or a stride in bytes, cut in two for the parameter block.
+inline void put_halves(uint64_t value, unsigned& lower, unsigned& upper) {
+  lower = static_cast<unsigned>(value);
+  upper = static_cast<unsigned>(value >> 32);
+}
+
 struct Extent {
   int64_t tokens;
   int64_t heads;

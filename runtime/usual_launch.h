@@ -19,7 +19,8 @@ namespace rmsjit {
 template <bool kHeads, bool kResidual>
 class UsualLaunch {
  public:
-  // What 32 bits hold with room for a block's worth more; below, no product or sum reaches 2^63.
+  // What 32 bits hold with room for a block's worth more; below, no product or sum reaches 2^63,
+  // and a stride in bytes, of less than 2^28 elements and a row, has 32 bits.
   static constexpr int64_t kMostRows = INT32_MAX - 1024;
 
   // Requires: 0 < tokens * heads <= kMostRows.
@@ -44,6 +45,7 @@ class UsualLaunch {
   };
   struct Tensor {
     TensorStrides stride;
+    unsigned element_bytes;
     Range range;
   };
   static constexpr int kStrideBits = 28, kAddressBits = 56;
@@ -54,7 +56,8 @@ class UsualLaunch {
     if (!take(args.x, {args.x_token_stride, args.x_head_stride}, facts_.x_bytes, x)) return false;
     const TensorStrides y_given{args.y_token_stride, args.y_head_stride};
     params.x = args.x;
-    put(x.stride, params.x_token_stride, params.x_head_stride);
+    params.upper = {};
+    put(x, params.x_token_stride, params.x_head_stride);
     if (facts_.y_in_place) [[unlikely]] {
       if (!is_in_place(args.y, y_given, x)) return false;
       y = x;
@@ -62,7 +65,7 @@ class UsualLaunch {
       return false;
     }
     params.y = reinterpret_cast<void*>(y.range.begin);
-    put(y.stride, params.y_token_stride, params.y_head_stride);
+    put(y, params.y_token_stride, params.y_head_stride);
     params.weight = args.weight;
     if (facts_.weight_bytes == 0) [[unlikely]] {
       if (args.weight != nullptr) return false;
@@ -72,8 +75,8 @@ class UsualLaunch {
     }
     if constexpr (kResidual) return read_residual(args, x.range, y.range, weight, params);
     params.residual = params.residual_out = nullptr;
-    put({0, 0}, params.residual_token_stride, params.residual_head_stride);
-    put({0, 0}, params.residual_out_token_stride, params.residual_out_head_stride);
+    params.residual_token_stride = params.residual_out_token_stride = 0;
+    params.residual_head_stride = params.residual_out_head_stride = 0;
     return args.residual == nullptr && args.residual_out == nullptr;
   }
 
@@ -85,14 +88,16 @@ class UsualLaunch {
     return {given.token & many_tokens_, kHeads ? given.head & many_heads_ : 0};
   }
 
-  static void put(const TensorStrides& stride, long long& token, long long& head) {
-    token = stride.token;
-    head = stride.head;
+  // take has proved that 32 bits hold them.
+  static void put(const Tensor& tensor, unsigned& token, unsigned& head) {
+    token = static_cast<unsigned>(tensor.stride.token) * tensor.element_bytes;
+    head = static_cast<unsigned>(tensor.stride.head) * tensor.element_bytes;
   }
 
   [[gnu::always_inline]] bool take(const void* pointer, TensorStrides given, int32_t element_bytes,
                                    Tensor& tensor) {
     tensor.stride = used(given);
+    tensor.element_bytes = static_cast<unsigned>(element_bytes);
     // Unsigned: what wraps around leaves bits in what is spare.
     const auto token = static_cast<uint64_t>(tensor.stride.token);
     const auto head = static_cast<uint64_t>(tensor.stride.head);
@@ -100,7 +105,7 @@ class UsualLaunch {
     const auto bytes = static_cast<uint64_t>(element_bytes);
     const uint64_t token_extent = kHeads ? last_head_ * head + hidden : hidden;
     uint64_t spare = token - (token_extent & static_cast<uint64_t>(many_tokens_));
-    if (kHeads) spare |= head - (hidden & static_cast<uint64_t>(many_heads_));
+    if (kHeads) spare |= token | (head - (hidden & static_cast<uint64_t>(many_heads_)));
     bits_ |= (token | head) * bytes;
     return spare >> kStrideBits == 0 &&
            take_range(pointer, (last_token_ * token + token_extent) * bytes, tensor.range);
@@ -132,7 +137,7 @@ class UsualLaunch {
       return false;
     }
     params.residual = args.residual;
-    put(in.stride, params.residual_token_stride, params.residual_head_stride);
+    put(in, params.residual_token_stride, params.residual_head_stride);
     if (facts_.residual_in_place) [[likely]] {
       if (!is_in_place(args.residual_out, out_given, in)) return false;
       out = in;
@@ -141,7 +146,7 @@ class UsualLaunch {
       return false;
     }
     params.residual_out = reinterpret_cast<void*>(out.range.begin);
-    put(out.stride, params.residual_out_token_stride, params.residual_out_head_stride);
+    put(out, params.residual_out_token_stride, params.residual_out_head_stride);
     return !meet(out.range, x) && !meet(out.range, weight) && !meet(out.range, y);
   }
 
@@ -197,9 +202,9 @@ template <bool kHeads, bool kResidual>
   const int per_block = rows_per_block(facts.tuning, rows, facts.multiprocessors);
   const int cluster = cluster_of(facts.tuning, entry);
   grid = launch_grid(cluster, kHeads, extent.tokens, extent.heads, per_block);
-  params.tokens = extent.tokens;
+  params.tokens = static_cast<unsigned>(extent.tokens);
   params.heads_shift = static_cast<unsigned short>(grid.heads_shift);
-  params.block_rows = static_cast<unsigned short>(grid.rows);
+  params.block_tokens = static_cast<unsigned short>(grid.tokens());
   return grid.fits;
 }
 

@@ -107,12 +107,6 @@ RMSJIT_DEVICE float rsqrt_exact(float v) { return __frsqrt_rn(v); }
 RMSJIT_DEVICE float shuffle_xor(float v, int lane_mask) {
   return __shfl_xor_sync(0xffffffffu, v, lane_mask);
 }
-// The value of the other lane of a pair (lane ^ 1), whose two lanes come here together.
-RMSJIT_DEVICE float shuffle_pair(float v) {
-  u32 lane;
-  asm("mov.u32 %0, %%laneid;" : "=r"(lane));
-  return __shfl_xor_sync(3u << (lane & 30u), v, 1);
-}
 // The value of the lane below; lane 0 gets its own.
 RMSJIT_DEVICE u32 shuffle_up(u32 v) { return __shfl_up_sync(0xffffffffu, v, 1); }
 RMSJIT_DEVICE void block_barrier() { __syncthreads(); }
@@ -122,9 +116,10 @@ RMSJIT_DEVICE Words<4> shared_load(const Words<4>* cell) { return *cell; }
 RMSJIT_DEVICE void shared_store(Words<4>* cell, const Words<4>& v) { *cell = v; }
 
 // --- a cluster of blocks (sm_90 and newer) ---
-// Every thread of the cluster arrives and waits, warps whole.
+// Every thread of the cluster arrives and waits, warps whole. Relaxed: what the others are told by
+// it, the gates, has a fence of its own; releasing would wait for all that the thread ever wrote.
 RMSJIT_DEVICE void cluster_arrive() {
-  asm volatile("barrier.cluster.arrive.aligned;" ::: "memory");
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
 }
 RMSJIT_DEVICE void cluster_wait() { asm volatile("barrier.cluster.wait.aligned;" ::: "memory"); }
 // A gate (an mbarrier) of this block opens once `bytes` were sent to it. One thread makes it, and

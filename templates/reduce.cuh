@@ -46,16 +46,14 @@ RMSJIT_DEVICE float sum_of_four(const float* h) {
   return fused_multiply_add(
       h[3], h[3], fused_multiply_add(h[2], h[2], fused_multiply_add(h[1], h[1], h[0] * h[0])));
 }
-// The term of this thread's leaf. Called by every thread of a row that is there.
+// The term of this thread's leaf. Every thread of the block calls it.
 template <class Spec>
 RMSJIT_DEVICE float term_of_leaf(const float (&h)[Spec::kLeaf]) {
   const float low = sum_of_four(h);
   if constexpr (Spec::kLeaf == 8) {
     return low + sum_of_four(h + 4);
-  } else if constexpr (Spec::kThreads >= kWarpThreads) {
-    return low + shuffle_xor(low, 1);
   } else if constexpr (Spec::kThreads > 1) {
-    return low + shuffle_pair(low);
+    return low + shuffle_xor(low, 1);
   } else {
     return low;  // the row has no more
   }

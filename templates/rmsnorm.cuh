@@ -9,7 +9,8 @@
 // the threads of a row. A long row may have a cluster of kCluster blocks, which share its warps.
 // A row moves x and residual once (slots that fit neither registers nor shared memory: twice, the
 // second time from L2), residual_out and y once, the weight once from L2. Limits: hidden 1 ..
-// 262144, 64-bit strides, and the blocks of a grid (runtime/launch_grid.h).
+// 262144, 64-bit strides (32-bit ones in bytes where packed), and the blocks of a grid
+// (runtime/launch_grid.h).
 #ifndef RMSJIT_RMSNORM_CUH
 #define RMSJIT_RMSNORM_CUH
 
@@ -60,25 +61,38 @@ struct Shape {
                 "the threads of a row are whole warps or divide one");
 };
 
-// The row of this thread; beyond p.tokens there is none. With heads the grid has two dimensions, so
-// that nothing is divided: a block has 2^heads_shift neighbouring heads (which divides heads and
-// the rows of a block) of as many tokens as it has rows for.
+// The lower and the upper half of an argument: the packed entries have no upper ones.
+template <bool kPacked>
+RMSJIT_DEVICE u64 whole(u32 lower, u32 upper) {
+  return kPacked ? lower : (u64{upper} << 32) | lower;
+}
+
+// The row of this thread. With heads the grid has two dimensions, so that nothing is divided: a
+// block has 2^heads_shift neighbouring heads (which divides heads and the rows of a block) of as
+// many tokens as it has rows for.
+template <bool kPacked>
 struct Place {
-  i64 token;
-  i64 head;
+  using Count = typename PickType<kPacked, u32, u64>::type;
+  Count token;
+  Count head;
+  bool there;  // beyond p.tokens there is no row
 };
-template <class Spec>
-RMSJIT_DEVICE Place place_of_row(const RmsNormParams& p) {
-  const u32 block = block_x() / Spec::kCluster;
+template <class Spec, bool kPacked>
+RMSJIT_DEVICE Place<kPacked> place_of_row(const RmsNormParams& p) {
+  using Count = typename Place<kPacked>::Count;
+  const Count block = block_x() / Spec::kCluster;
   const u32 row = Spec::kMaxRows == 1 ? 0 : thread_y();
+  Place<kPacked> at{block, 0, true};
   if constexpr (Spec::kHeads && Spec::kMaxRows > 1) {
-    const u32 token = block_y() * (p.block_rows >> p.heads_shift) + (row >> p.heads_shift);
-    return {token, (block << p.heads_shift) + (row & ((1u << p.heads_shift) - 1))};
+    at.token = block_y() * p.block_tokens + (row >> p.heads_shift);
+    at.head = (block << p.heads_shift) + (row & ((1u << p.heads_shift) - 1));
   } else if constexpr (Spec::kHeads) {
-    return {block_y(), block};
-  } else {
-    return {static_cast<i64>(block) * (Spec::kMaxRows == 1 ? 1 : rows_per_block()) + row, 0};
+    at = {block_y(), block, true};
+  } else if constexpr (Spec::kMaxRows > 1) {
+    at.token = block * rows_per_block() + row;
   }
+  if constexpr (Spec::kMaxRows > 1) at.there = at.token < whole<kPacked>(p.tokens, p.upper.tokens);
+  return at;
 }
 
 // Where this thread is among those of its row: a cluster's blocks take turns, warp by warp.
@@ -112,15 +126,19 @@ RMSJIT_DEVICE int slot_offset(int slot) {
   return slot * (Shape<Spec>::kRowThreads * Spec::kLeaf);
 }
 
-// Loads a slot's leaf; row is at the leaf of slot 0. What the row does not have is +0.
+// Loads a slot's leaf; row is at the leaf of slot 0. What the row does not have is +0, and all of a
+// row that is not there.
 template <class Spec, bool kPacked, class T>
-RMSJIT_DEVICE void load_slot(Leaf<T, Spec::kLeaf>& leaf, const typename T::Storage* row, int slot) {
+RMSJIT_DEVICE void load_slot(Leaf<T, Spec::kLeaf>& leaf, const typename T::Storage* row, int slot,
+                             bool there) {
   using S = Shape<Spec>;
-  if constexpr (!S::kEven) leaf.clear();
-  if (is_whole<Spec>(slot)) {
+  if (!S::kEven || !there) leaf.clear();
+  if (there && is_whole<Spec>(slot)) {
     load_leaf<kPacked, Spec::kLeaf>(leaf, row + slot_offset<Spec>(slot));
   } else if constexpr (S::kTail != 0) {
-    if (is_tail<Spec>(slot)) load_leaf<kPacked, S::kTail>(leaf, row + slot_offset<Spec>(slot));
+    if (there && is_tail<Spec>(slot)) {
+      load_leaf<kPacked, S::kTail>(leaf, row + slot_offset<Spec>(slot));
+    }
   }
 }
 
@@ -131,10 +149,12 @@ RMSJIT_DEVICE bool is_inner(int slot) {
   return index > 0 && index + 1 < Shape<Spec>::kFullLeaves;
 }
 template <class Spec, bool kPacked, class L>
-RMSJIT_DEVICE void load_slot(Pieces<L>& pieces, const typename L::Type::Storage* row, int slot) {
+RMSJIT_DEVICE void load_slot(Pieces<L>& pieces, const typename L::Type::Storage* row, int slot,
+                             bool there) {
   using S = Shape<Spec>;
   const typename L::Type::Storage* at = row + slot_offset<Spec>(slot);
   pieces.clear();
+  if (!there) return;
   if (is_inner<Spec>(slot)) {
     pieces.load_around(at);
   } else if (is_whole<Spec>(slot)) {
@@ -155,23 +175,23 @@ RMSJIT_DEVICE L settle(Pieces<L>& pieces, const typename L::Type::Storage* row, 
 
 // Stores a slot's leaf; every thread of the row calls it, with or without one.
 template <class Spec, bool kPacked, class T>
-RMSJIT_DEVICE void store_slot(const Leaf<T, Spec::kLeaf>& leaf, typename T::Storage* row,
-                              int slot) {
+RMSJIT_DEVICE void store_slot(const Leaf<T, Spec::kLeaf>& leaf, typename T::Storage* row, int slot,
+                              bool there) {
   using S = Shape<Spec>;
   const int index = leaf_index<Spec>(slot);
   typename T::Storage* at = row + slot_offset<Spec>(slot);
   if constexpr (!kPacked && Spec::kRealign) {
     const Words<4> before = last_words_of_lane_below(leaf);
-    if (is_whole<Spec>(slot)) {
+    if (there && is_whole<Spec>(slot)) {
       const u32 lane = thread_x() % kWarpThreads;
       const bool last = lane == kWarpThreads - 1 || index + 1 >= S::kFullLeaves;
       store_realigned(leaf, before, at, lane == 0, last);
     }
   } else {
-    if (is_whole<Spec>(slot)) store_leaf<kPacked, Spec::kLeaf>(leaf, at);
+    if (there && is_whole<Spec>(slot)) store_leaf<kPacked, Spec::kLeaf>(leaf, at);
   }
   if constexpr (S::kTail != 0) {
-    if (is_tail<Spec>(slot)) store_leaf<kPacked, S::kTail>(leaf, at);
+    if (there && is_tail<Spec>(slot)) store_leaf<kPacked, S::kTail>(leaf, at);
   }
 }
 
@@ -255,29 +275,42 @@ struct RowWork {
   typename R::Storage* residual_out = nullptr;
   typename Y::Storage* y;
   Scratch<Spec>& scratch;
+  const bool there;
   Held held[S::kRegisterSlots > 0 ? S::kRegisterSlots : 1];
   Leaf<W> early_weight[Spec::kWeightEarly ? S::kSlots : 1];
 
   // Done before the PDL wait: the addresses come from the arguments alone.
-  RMSJIT_DEVICE RowWork(const RmsNormParams& p, Scratch<Spec>& shared, const Place& at)
-      : scratch(shared) {
+  RMSJIT_DEVICE RowWork(const RmsNormParams& p, Scratch<Spec>& shared, const Place<kPacked>& at)
+      : scratch(shared), there(at.there) {
     const int first = row_thread<Spec>() * Spec::kLeaf;
-    // Unsigned: of a row beyond the last nothing is loaded or stored, wherever it would be.
-    const auto offset = [&](i64 token_stride, i64 head_stride) {
-      const u64 row =
-          static_cast<u64>(at.token) * static_cast<u64>(token_stride) +
-          (Spec::kHeads ? static_cast<u64>(at.head) * static_cast<u64>(head_stride) : 0);
-      return static_cast<i64>(row) + first;
+    // Of a row that is not there nothing is loaded or stored, wherever it would be.
+    const auto offset = [&](u64 token_stride, u64 head_stride) {
+      return at.token * token_stride + (Spec::kHeads ? at.head * head_stride : 0);
     };
-    x = static_cast<const typename X::Storage*>(p.x) + offset(p.x_token_stride, p.x_head_stride);
-    y = static_cast<typename Y::Storage*>(p.y) + offset(p.y_token_stride, p.y_head_stride);
-    weight = static_cast<const typename W::Storage*>(p.weight) + first;
+    x = leaf_at<X>(p.x, first,
+                   offset(whole<kPacked>(p.x_token_stride, p.upper.x_token_stride),
+                          whole<kPacked>(p.x_head_stride, p.upper.x_head_stride)));
+    y = leaf_at<Y>(p.y, first,
+                   offset(whole<kPacked>(p.y_token_stride, p.upper.y_token_stride),
+                          whole<kPacked>(p.y_head_stride, p.upper.y_head_stride)));
+    weight = leaf_at<W>(p.weight, first, 0);
     if constexpr (Spec::kResidual) {
-      residual = static_cast<const typename R::Storage*>(p.residual) +
-                 offset(p.residual_token_stride, p.residual_head_stride);
-      residual_out = static_cast<typename R::Storage*>(p.residual_out) +
-                     offset(p.residual_out_token_stride, p.residual_out_head_stride);
+      residual = leaf_at<R>(
+          p.residual, first,
+          offset(whole<kPacked>(p.residual_token_stride, p.upper.residual_token_stride),
+                 whole<kPacked>(p.residual_head_stride, p.upper.residual_head_stride)));
+      residual_out = leaf_at<R>(
+          p.residual_out, first,
+          offset(whole<kPacked>(p.residual_out_token_stride, p.upper.residual_out_token_stride),
+                 whole<kPacked>(p.residual_out_head_stride, p.upper.residual_out_head_stride)));
     }
+  }
+
+  // The address of element `first` of the row that begins so many bytes into a tensor.
+  template <class T>
+  static RMSJIT_DEVICE typename T::Storage* leaf_at(const void* tensor, int first, u64 bytes) {
+    const u64 row = reinterpret_cast<u64>(tensor) + bytes;
+    return reinterpret_cast<typename T::Storage*>(row) + first;
   }
 
   RMSJIT_DEVICE void load_weight(int slot, Leaf<W>& w) const {
@@ -285,12 +318,12 @@ struct RowWork {
       if constexpr (kRealign) {
         if (bytes_past_16(weight) != 0) {
           Pieces<Leaf<W>> pieces;
-          load_slot<Spec, kPacked>(pieces, weight, slot);
+          load_slot<Spec, kPacked>(pieces, weight, slot, true);
           w = settle<Spec>(pieces, weight, slot);
           return;
         }
       }
-      load_slot<Spec, kPacked || kRealign>(w, weight, slot);
+      load_slot<Spec, kPacked || kRealign>(w, weight, slot, true);
     }
   }
 
@@ -300,8 +333,8 @@ struct RowWork {
   }
 
   RMSJIT_DEVICE void load_inputs(int slot, Loaded<X>& x_in, Loaded<R>& r_in) const {
-    load_slot<Spec, kPacked>(x_in, x, slot);
-    if constexpr (Spec::kResidual) load_slot<Spec, kPacked>(r_in, residual, slot);
+    load_slot<Spec, kPacked>(x_in, x, slot, there);
+    if constexpr (Spec::kResidual) load_slot<Spec, kPacked>(r_in, residual, slot, there);
   }
 
   // h of a slot for the sum and the output; residual_out gets its part where `store` says so.
@@ -311,7 +344,7 @@ struct RowWork {
     if constexpr (Spec::kResidual) r_leaf = settle<Spec>(r_in, residual, slot);
     const Held keep = add_residual<Spec>(settle<Spec>(x_in, x, slot), r_leaf, h);
     if constexpr (Spec::kResidual) {
-      if (store) store_slot<Spec, kPacked>(r_leaf, residual_out, slot);
+      if (store) store_slot<Spec, kPacked>(r_leaf, residual_out, slot, there);
     }
     return keep;
   }
@@ -427,35 +460,28 @@ struct RowWork {
   }
 
   RMSJIT_DEVICE void write_leaf(int slot, const Held& keep, const Leaf<W>& w, float rstd) {
-    store_slot<Spec, kPacked>(normalise<Spec>(keep, w, rstd), y, slot);
+    store_slot<Spec, kPacked>(normalise<Spec>(keep, w, rstd), y, slot, there);
   }
 };
 
-// The kernel. Every thread of the block runs it to the end: tokens beyond p.tokens skip their loads
-// and stores, never a wait, a barrier or a shuffle.
+// The kernel. Every thread of the block runs all of it: one whose row is not there skips its loads
+// and stores, never a wait, a barrier or a shuffle. Without branches around the row, ptxas has its
+// loads and its addresses in one stretch of code.
 template <class Spec, bool kPacked>
 RMSJIT_DEVICE void rmsnorm_rows(const RmsNormParams& p, Scratch<Spec>& scratch) {
   static_assert(sizeof(Scratch<Spec>) == Spec::kSharedBytes,
                 "host and device disagree on shared memory: see render_spec.cc");
-  const Place place = place_of_row<Spec>(p);
-  const bool active = Spec::kMaxRows == 1 || place.token < p.tokens;
-
   if constexpr (Spec::kCluster > 1) begin_cluster(scratch);
-  RowWork<Spec, kPacked> work(p, scratch, place);
-  if constexpr (Spec::kWeightEarly && Spec::kConstantWeight) {
-    if (active) work.load_early_weights();
-  }
+  RowWork<Spec, kPacked> work(p, scratch, place_of_row<Spec, kPacked>(p));
+  if constexpr (Spec::kWeightEarly && Spec::kConstantWeight) work.load_early_weights();
   if constexpr (Spec::kPdl) {
     // ptxas would move all of that behind the wait, next to its use.
     compute_before(p.y);
     pdl_wait();
   }
   if constexpr (Spec::kTriggerAtWait) pdl_trigger();
-  float sum = 0.0f;
-  if (active) sum = work.read();
-  sum = row_sum<Spec>(sum, scratch);
-  const float rstd = reciprocal_rms<Spec>(sum, p.eps);
-  if (active) work.write(rstd);
+  const float sum = row_sum<Spec>(work.read(), scratch);
+  work.write(reciprocal_rms<Spec>(sum, p.eps));
   if constexpr (Spec::kTriggerAtEnd) pdl_trigger();
 }
 

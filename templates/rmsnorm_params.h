@@ -7,33 +7,45 @@
 
 namespace rmsjit {
 
-enum : int { kParamsAbi = 5 };
+enum : int { kParamsAbi = 6 };
 
-// Strides in elements; zero for an extent of one. Tokens and heads mean the same to the kernel: a
+// Strides in bytes; zero for an extent of one. Tokens and heads mean the same to the kernel: a
 // launch of too many tokens for its grid calls them heads, and the heads tokens.
 //
 // In the order of need: a kernel fetches its arguments by lines of 64 bytes, each when it is
 // touched, and on sm_90 the first of them holds the first 48 bytes. Plain rows need no other, rows
-// of the fused add the next one. Measured (tools/bench/results/NOTES.md), as was that heads are
-// faster with block_rows from here than with blockDim.y.
+// of the fused add and query/key norms the next one (tools/bench/results/NOTES.md). That is why a
+// stride or a count is cut in two: the packed entries are taken only where the lower 32 bits are
+// all of it, and an address is one instruction then; `upper` is read by rmsnorm_any alone.
 struct RmsNormParams {
   const void* x;       // [tokens, heads, hidden]
   const void* weight;  // [hidden], or null when weightless
   void* y;             // may be x itself, as the spec declares
-  long long x_token_stride;
-  long long y_token_stride;
-  float eps;                   // finite, >= 0
-  unsigned short heads_shift;  // a block has 2^heads_shift heads of each of its tokens
-  unsigned short block_rows;   // rows of a block: blockDim.y
-  long long tokens;            // > 0
-  const void* residual;        // [tokens, heads, hidden], or null
-  long long residual_token_stride;
-  void* residual_out;  // may be residual itself, as the spec declares
-  long long residual_out_token_stride;
-  long long x_head_stride;
-  long long y_head_stride;
-  long long residual_head_stride;
-  long long residual_out_head_stride;
+  unsigned x_token_stride;
+  unsigned y_token_stride;
+  unsigned tokens;              // > 0 with `upper`; of a packed launch at most 2^31 - 1
+  float eps;                    // finite, >= 0
+  unsigned short heads_shift;   // a block has 2^heads_shift heads of each of its tokens
+  unsigned short block_tokens;  // tokens of a block: blockDim.y >> heads_shift
+  unsigned x_head_stride;
+  const void* residual;  // [tokens, heads, hidden], or null
+  void* residual_out;    // may be residual itself, as the spec declares
+  unsigned residual_token_stride;
+  unsigned residual_out_token_stride;
+  unsigned y_head_stride;
+  unsigned residual_head_stride;
+  unsigned residual_out_head_stride;
+  struct {
+    unsigned x_token_stride;
+    unsigned y_token_stride;
+    unsigned tokens;
+    unsigned x_head_stride;
+    unsigned residual_token_stride;
+    unsigned residual_out_token_stride;
+    unsigned y_head_stride;
+    unsigned residual_head_stride;
+    unsigned residual_out_head_stride;
+  } upper;
 };
 
 }  // namespace rmsjit

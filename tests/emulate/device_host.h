@@ -119,10 +119,6 @@ RMSJIT_DEVICE float shuffle_xor(float v, int lane_mask, const char* file = __bui
                                 unsigned line = __builtin_LINE()) {
   return float_from_bits(emulate::on_shuffle_xor(bits_from_float(v), lane_mask, file, line));
 }
-RMSJIT_DEVICE float shuffle_pair(float v, const char* file = __builtin_FILE(),
-                                 unsigned line = __builtin_LINE()) {
-  return float_from_bits(emulate::on_shuffle_pair(bits_from_float(v), file, line));
-}
 RMSJIT_DEVICE u32 shuffle_up(u32 v, const char* file = __builtin_FILE(),
                              unsigned line = __builtin_LINE()) {
   return emulate::on_shuffle_up(v, file, line);

@@ -143,18 +143,19 @@ void Machine::wait_at_gate(const void* gate, Site site) {
   current().passed_gate = true;
 }
 
-void Machine::release_shuffle(int first, int count) {
+void Machine::release_shuffle(int warp) {
+  const int first = warp * kWarp;
   Thread* lanes = &threads_[static_cast<size_t>(first)];
   const int mask = current().shuffle_mask;
-  if (mask != kUp && mask != kPair && (mask <= 0 || mask >= kWarp)) {
+  if (mask != kUp && (mask <= 0 || mask >= kWarp)) {
     fault(fmt::format("shuffle over lane mask {}", mask));
   }
-  for (int lane = 0; lane < count; ++lane) {
+  for (int lane = 0; lane < kWarp; ++lane) {
     if (!(lanes[lane].site == current().site) || lanes[lane].shuffle_mask != mask) {
-      fault(fmt::format("lanes of warp {} are at different shuffles: {} and {}", first / kWarp,
+      fault(fmt::format("lanes of warp {} are at different shuffles: {} and {}", warp,
                         text(lanes[lane].site), text(current().site)));
     }
-    const int source = mask == kUp ? std::max(lane - 1, 0) : lane ^ (mask == kPair ? 1 : mask);
+    const int source = mask == kUp ? std::max(lane - 1, 0) : lane ^ mask;
     lanes[lane].shuffle_result = lanes[source].shuffle_value;
     lanes[lane].state = State::kReady;
     ready_.insert(first + lane);
@@ -165,12 +166,11 @@ uint32_t Machine::shuffle(uint32_t value, int mask, Site site) {
   current().shuffle_value = value;
   current().shuffle_mask = mask;
   block_until_ready(State::kAtShuffle, site);
-  const int count = mask == kPair ? 2 : kWarp;
-  const int group = current_ / count;
-  int& arrived = (mask == kPair ? at_pair_ : at_shuffle_)[static_cast<size_t>(group)];
-  if (++arrived == count) {
+  const int warp = current_ / kWarp;
+  int& arrived = at_shuffle_[static_cast<size_t>(warp)];
+  if (++arrived == kWarp) {
     arrived = 0;
-    release_shuffle(group * count, count);
+    release_shuffle(warp);
   }
   fibers_.yield();
   return current().shuffle_result;
@@ -211,7 +211,6 @@ void Machine::check_idle() {
 void Machine::run_cluster() {
   ready_.reset(thread_count_);
   at_shuffle_.assign(kMaxThreads / kWarp, 0);
-  at_pair_.assign(kMaxThreads / 2, 0);
   at_cluster_ = cluster_phase_ = done_ = 0;
   for (int i = 0; i < thread_count_; ++i) {
     threads_[static_cast<size_t>(i)] = Thread{};

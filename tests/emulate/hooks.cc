@@ -51,9 +51,6 @@ void on_pdl_trigger() {
 unsigned on_shuffle_xor(unsigned bits, int lane_mask, const char* file, unsigned line) {
   return machine().shuffle(bits, lane_mask, {file, line});
 }
-unsigned on_shuffle_pair(unsigned bits, const char* file, unsigned line) {
-  return machine().shuffle(bits, kPair, {file, line});
-}
 unsigned on_shuffle_up(unsigned bits, const char* file, unsigned line) {
   return machine().shuffle(bits, kUp, {file, line});
 }

@@ -49,16 +49,21 @@ class Tensors {
     y_in_place_ = spec.y_placement == YPlacement::kInPlace;
     residual_in_place_ = spec.residual_placement == ResidualPlacement::kInPlace;
     x_ = make(spec.x_dtype(), c.x);
-    params_.x = place(*x_, params_.x_token_stride, params_.x_head_stride);
+    auto& upper = params_.upper;
+    params_.x = place(*x_, {params_.x_token_stride, upper.x_token_stride},
+                      {params_.x_head_stride, upper.x_head_stride});
     if (!y_in_place_) y_ = make(spec.y_dtype(), c.y);
-    params_.y = place(y(), params_.y_token_stride, params_.y_head_stride);
+    params_.y = place(y(), {params_.y_token_stride, upper.y_token_stride},
+                      {params_.y_head_stride, upper.y_head_stride});
     if (spec.has_residual()) {
       residual_ = make(r_type, c.residual);
       params_.residual =
-          place(*residual_, params_.residual_token_stride, params_.residual_head_stride);
+          place(*residual_, {params_.residual_token_stride, upper.residual_token_stride},
+                {params_.residual_head_stride, upper.residual_head_stride});
       if (!residual_in_place_) residual_out_ = make(r_type, c.residual_out);
-      params_.residual_out = place(residual_out(), params_.residual_out_token_stride,
-                                   params_.residual_out_head_stride);
+      params_.residual_out =
+          place(residual_out(), {params_.residual_out_token_stride, upper.residual_out_token_stride},
+                {params_.residual_out_head_stride, upper.residual_out_head_stride});
     }
     if (spec.has_weight()) {
       weight_ = std::make_unique<GuardedTensor>(TensorShape{
@@ -66,11 +71,11 @@ class Tensors {
       weight_->fill_row(0, pool.weight());
       params_.weight = weight_->data();
     }
-    params_.tokens = c.skipped_tokens + c.tokens;
+    put({params_.tokens, upper.tokens}, c.skipped_tokens + c.tokens);
     rows_ = c.tokens * c.heads;
     const LaunchGrid grid = grid_of(spec, c);
     params_.heads_shift = static_cast<unsigned short>(grid.heads_shift);
-    params_.block_rows = static_cast<unsigned short>(grid.rows);
+    params_.block_tokens = static_cast<unsigned short>(grid.tokens());
     params_.eps = pool.eps();
     for (int64_t r = 0; r < rows_; ++r) {
       x_->fill_row(r, pool_row(pool, r).x);
@@ -121,13 +126,25 @@ class Tensors {
   std::unique_ptr<GuardedTensor> make(DType dtype, const Memory& memory) {
     return std::make_unique<GuardedTensor>(shape_of(spec_, case_, dtype, memory));
   }
+  // A number of the parameter block. A packed entry has no upper half: it gets poison.
+  struct Halves {
+    unsigned& lower;
+    unsigned& upper;
+  };
+  void put(Halves halves, int64_t value) const {
+    const auto bits = static_cast<uint64_t>(value);
+    halves.lower = static_cast<unsigned>(bits);
+    halves.upper = case_.entry == Entry::kAny ? static_cast<unsigned>(bits >> 32) : 0xa5a5a5a5u;
+  }
   // Where token 0 would be, and the tensor's strides.
-  void* place(GuardedTensor& tensor, long long& token_stride, long long& head_stride) const {
-    token_stride = tensor.stride().token;
-    head_stride = tensor.stride().head;
-    const int64_t skipped = case_.skipped_tokens > 0 ? case_.skipped_tokens * token_stride : 0;
-    const auto bytes = static_cast<uintptr_t>(skipped * tensor.element_bytes());
-    return reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(tensor.data()) - bytes);
+  void* place(GuardedTensor& tensor, Halves token_stride, Halves head_stride) const {
+    const int64_t token_bytes = tensor.stride().token * tensor.element_bytes();
+    put(token_stride, token_bytes);
+    put(head_stride, tensor.stride().head * tensor.element_bytes());
+    // Modulo 2^64, as the kernel's own sums: only the rows that are run have addresses.
+    const uint64_t skipped =
+        static_cast<uint64_t>(case_.skipped_tokens) * static_cast<uint64_t>(token_bytes);
+    return reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(tensor.data()) - skipped);
   }
   GuardedTensor& y() const { return y_in_place_ ? *x_ : *y_; }
   GuardedTensor& residual_out() const { return residual_in_place_ ? *residual_ : *residual_out_; }

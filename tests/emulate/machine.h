@@ -20,7 +20,6 @@ namespace rmsjit::emulate {
 
 inline constexpr int kWarp = 32;
 inline constexpr int kUp = -1;
-inline constexpr int kPair = -2;
 inline constexpr size_t kStackBytes = 512 * 1024;
 
 // A call in the template.
@@ -43,7 +42,7 @@ struct Thread {
   Site site;
   uint32_t shuffle_value = 0;
   uint32_t shuffle_result = 0;
-  int shuffle_mask = 0;  // kUp, kPair, or what is xored to the lane
+  int shuffle_mask = 0;  // kUp, or what is xored to the lane
 };
 
 struct Block {
@@ -89,7 +88,7 @@ class Machine {
   int pick();
   void block_until_ready(State state, Site site);
   void release(int first, int count, State state, const char* what);
-  void release_shuffle(int first, int count);
+  void release_shuffle(int warp);
   void check_idle();
   Block& block() { return blocks_[static_cast<size_t>(current_ / block_threads_)]; }
 
@@ -104,7 +103,6 @@ class Machine {
   int block_threads_ = 0;
   int thread_count_ = 0;
   std::vector<int> at_shuffle_;  // a warp
-  std::vector<int> at_pair_;     // two lanes
   int at_cluster_ = 0;           // arrived
   int cluster_phase_ = 0;        // how often all have
   int done_ = 0;

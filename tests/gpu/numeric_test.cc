@@ -15,26 +15,6 @@
 namespace rmsjit::gpu {
 namespace {
 
-RmsNormParams params_of(const rmsjit_args& args) {
-  RmsNormParams p{};
-  p.x = args.x;
-  p.weight = args.weight;
-  p.residual = args.residual;
-  p.residual_out = args.residual_out;
-  p.y = args.y;
-  p.x_token_stride = args.x_token_stride;
-  p.x_head_stride = args.x_head_stride;
-  p.residual_token_stride = args.residual_token_stride;
-  p.residual_head_stride = args.residual_head_stride;
-  p.residual_out_token_stride = args.residual_out_token_stride;
-  p.residual_out_head_stride = args.residual_out_head_stride;
-  p.y_token_stride = args.y_token_stride;
-  p.y_head_stride = args.y_head_stride;
-  p.tokens = args.tokens;
-  p.eps = args.eps;
-  return p;
-}
-
 // A random element-aligned offset and odd pads for every tensor.
 GpuCase scattered(const NormSpec& spec, int64_t tokens, std::mt19937& random) {
   GpuCase c;
@@ -120,7 +100,7 @@ TEST_P(GpuBits, ARowGivesTheSameBitsInEveryBatchAndUnderEveryPlan) {
         c.heads = heads_of(spec, tokens - 1);
         c.row_step = 3;
         const Launcher launch = [&](const rmsjit_args& args, CUstream s) -> std::string {
-          kernel.launch(s, params_of(args), args.heads, shape.rows, tokens % 2 == 0);
+          kernel.launch(s, args, shape.rows, tokens % 2 == 0);
           return "";
         };
         ASSERT_EQ(run_gpu_case(cuda, stream, spec, pool, c, launch).problem, "")

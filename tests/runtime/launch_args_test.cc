@@ -4,23 +4,16 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cmath>
 #include <functional>
 #include <string>
 
-#include "runtime/launch_tensors.h"
 #include "tests/runtime/launch_shapes.h"
 
 namespace rmsjit {
 namespace {
 
-std::array<TensorStrides, 4> strides_of(const RmsNormParams& p) {
-  return {{{p.x_token_stride, p.x_head_stride},
-           {p.y_token_stride, p.y_head_stride},
-           {p.residual_token_stride, p.residual_head_stride},
-           {p.residual_out_token_stride, p.residual_out_head_stride}}};
-}
+enum Tensor { kX, kY, kResidual, kResidualOut };
 
 TEST(LaunchArgs, DenseTensorsAreAccepted) {
   for (const char* text : kShapes) {
@@ -50,13 +43,14 @@ TEST(LaunchArgs, TheBlockHoldsWhatTheCallerGave) {
   EXPECT_EQ(params.residual, args.residual);
   EXPECT_EQ(params.residual_out, args.residual_out);
   EXPECT_EQ(params.y, args.y);
-  EXPECT_EQ(params.x_token_stride, 1000);
-  EXPECT_EQ(params.x_head_stride, 136);
-  EXPECT_EQ(params.residual_token_stride, 1001);
-  EXPECT_EQ(params.residual_out_token_stride, 2000);
-  EXPECT_EQ(params.residual_out_head_stride, 129);
-  EXPECT_EQ(params.y_token_stride, 640);
-  EXPECT_EQ(params.tokens, 3);
+  const auto strides = strides_of(params);
+  EXPECT_EQ(strides[kX].token, 1000 * 2);
+  EXPECT_EQ(strides[kX].head, 136 * 2);
+  EXPECT_EQ(strides[kResidual].token, 1001 * 4);
+  EXPECT_EQ(strides[kResidualOut].token, 2000 * 4);
+  EXPECT_EQ(strides[kResidualOut].head, 129 * 4);
+  EXPECT_EQ(strides[kY].token, 640 * 2);
+  EXPECT_EQ(tokens_of(params), 3);
   EXPECT_EQ(params.heads_shift, 0u);  // five heads are odd: a head a block, of several tokens
   EXPECT_EQ(params.eps, 3e-4f);
   EXPECT_EQ(block.grid.x, 5u);
@@ -84,21 +78,21 @@ TEST(LaunchArgs, HeadsAreDealtOutInTwoDimensions) {
       const int64_t heads_a_block = int64_t{1} << grid.heads_shift;
       const int64_t tokens_a_block = grid.rows / heads_a_block;
       EXPECT_EQ(block.params.heads_shift, grid.heads_shift);
-      EXPECT_EQ(block.params.block_rows, grid.rows);
+      EXPECT_EQ(block.params.block_tokens, tokens_a_block);
       EXPECT_EQ(grid.rows % heads_a_block, 0);
       EXPECT_LE(grid.y, 65535u);
-      const bool exchanged = block.params.tokens != tokens;
-      EXPECT_EQ(block.params.tokens, exchanged ? heads : tokens);
+      const int64_t as_tokens = tokens_of(block.params);
+      const bool exchanged = as_tokens != tokens;
+      EXPECT_EQ(as_tokens, exchanged ? heads : tokens);
       EXPECT_EQ(grid.x * heads_a_block, exchanged ? tokens : heads);
-      EXPECT_GE(grid.y * tokens_a_block, block.params.tokens);
-      EXPECT_LT((grid.y - 1) * tokens_a_block, block.params.tokens);
-      const RmsNormParams& params = block.params;
-      for (const TensorStrides& stride : strides_of(params)) {
-        EXPECT_EQ(exchanged ? stride.head : stride.token, tokens > 1 ? heads * 128 : 0);
-        EXPECT_EQ(exchanged ? stride.token : stride.head, heads > 1 ? 128 : 0);
+      EXPECT_GE(grid.y * tokens_a_block, as_tokens);
+      EXPECT_LT((grid.y - 1) * tokens_a_block, as_tokens);
+      for (const TensorStrides& stride : strides_of(block.params)) {
+        EXPECT_EQ(exchanged ? stride.head : stride.token, tokens > 1 ? heads * 256 : 0);
+        EXPECT_EQ(exchanged ? stride.token : stride.head, heads > 1 ? 256 : 0);
       }
       // Without idle rows but at the end, whatever the counts are.
-      EXPECT_LE(grid.rows, std::max<int64_t>(128 / 16, 2 * params.tokens) * heads_a_block);
+      EXPECT_LE(grid.rows, std::max<int64_t>(128 / 16, 2 * as_tokens) * heads_a_block);
       if (tokens <= 65535) {
         EXPECT_FALSE(exchanged);
       }
@@ -123,10 +117,11 @@ TEST(LaunchArgs, InPlaceOutputsAreTheInputs) {
     const Status status = make_block(facts, args, block);
     ASSERT_TRUE(status.ok()) << status.message();
     EXPECT_EQ(block.params.y, args.x);
-    EXPECT_EQ(block.params.y_token_stride, 500);
-    EXPECT_EQ(block.params.y_head_stride, 64);
+    const auto strides = strides_of(block.params);
+    EXPECT_EQ(strides[kY].token, 500 * 2);
+    EXPECT_EQ(strides[kY].head, 64 * 2);
     EXPECT_EQ(block.params.residual_out, args.residual);
-    EXPECT_EQ(block.params.residual_out_token_stride, 128);
+    EXPECT_EQ(strides[kResidualOut].token, 128 * 2);
   }
 }
 
@@ -169,7 +164,7 @@ TEST(LaunchArgs, HeadsAreIgnoredByTheRowsLayout) {
   args.x_head_stride = args.y_head_stride = 1;
   LaunchBlock block;
   ASSERT_TRUE(make_block(facts, args, block).ok());
-  EXPECT_EQ(block.params.tokens, 8);
+  EXPECT_EQ(tokens_of(block.params), 8);
   EXPECT_EQ(block.params.heads_shift, 0u);
 }
 
@@ -244,10 +239,43 @@ TEST(LaunchArgs, SixtyFourBitStridesAndCountsWork) {
   args.y_token_stride = (int64_t{1} << 33) + 1;
   LaunchBlock block;
   ASSERT_TRUE(make_block(facts, args, block).ok());
-  EXPECT_EQ(block.params.x_token_stride, args.x_token_stride);
-  EXPECT_EQ(block.params.y_token_stride, args.y_token_stride);
+  EXPECT_EQ(strides_of(block.params)[kX].token, 2 * args.x_token_stride);
+  EXPECT_EQ(strides_of(block.params)[kY].token, 2 * args.y_token_stride);
   args = args_for(facts, int64_t{1} << 21);  // rows * hidden = 2^33
   EXPECT_TRUE(launch(facts, args).ok());
+}
+
+// The packed entries read the lower halves alone: 32 bits of a stride in bytes, and row numbers
+// that stay below 2^32 with those of a last block.
+TEST(LaunchArgs, ANumberOfMoreThanThirtyTwoBitsIsNotForThePackedEntry) {
+  const auto entry = [](const char* text, const std::function<void(rmsjit_args&)>& change) {
+    const LaunchFacts facts = facts_of(text);
+    rmsjit_args args = args_for(facts, 2, facts.has_heads ? 2 : 1);
+    args.y = address(int64_t{1} << 55);
+    change(args);
+    LaunchBlock block;
+    const Status status = make_block(facts, args, block);
+    EXPECT_TRUE(status.ok()) << status.message();
+    return block.entry;
+  };
+  constexpr int64_t kLimit = int64_t{1} << 31;  // 2^32 bytes
+  const char* const rows = "hidden=128";
+  const char* const fused = "hidden=128,residual=add,residual_placement=out_of_place,y=f32";
+  const char* const heads = "hidden=128,layout=heads";
+  const auto packed = KernelEntry::kPacked, any = KernelEntry::kAny;
+  EXPECT_EQ(entry(rows, [](auto& a) { a.x_token_stride = kLimit - 8; }), packed);
+  EXPECT_EQ(entry(rows, [](auto& a) { a.x_token_stride = kLimit; }), any);
+  EXPECT_EQ(entry(rows, [](auto& a) { a.y_token_stride = kLimit - 8; }), packed);
+  EXPECT_EQ(entry(rows, [](auto& a) { a.y_token_stride = kLimit; }), any);
+  EXPECT_EQ(entry(fused, [](auto& a) { a.y_token_stride = kLimit / 2 - 8; }), packed);
+  EXPECT_EQ(entry(fused, [](auto& a) { a.y_token_stride = kLimit / 2; }), any);
+  EXPECT_EQ(entry(fused, [](auto& a) { a.residual_token_stride = kLimit; }), any);
+  EXPECT_EQ(entry(fused, [](auto& a) { a.residual_out_token_stride = kLimit; }), any);
+  EXPECT_EQ(entry(heads, [](auto& a) { a.x_head_stride = kLimit - 8; }), packed);
+  EXPECT_EQ(entry(heads, [](auto& a) { a.x_head_stride = kLimit; }), any);
+  EXPECT_EQ(entry(heads, [](auto& a) { a.y_token_stride = kLimit; }), any);
+  EXPECT_EQ(entry(rows, [](auto& a) { a.tokens = kLimit - 1; }), packed);
+  EXPECT_EQ(entry(rows, [](auto& a) { a.tokens = kLimit; }), any);
 }
 
 TEST(LaunchArgs, RowsUpToTwoToThe31BlocksAreTakenAndOneMoreIsNot) {

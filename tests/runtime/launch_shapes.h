@@ -5,12 +5,15 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstring>
 #include <limits>
 #include <string>
 
 #include "rmsjit/spec_text.h"
 #include "runtime/launch_args.h"
 #include "runtime/launch_plan.h"
+#include "runtime/launch_tensors.h"
 #include "runtime/usual_launch.h"
 
 namespace rmsjit {
@@ -63,18 +66,26 @@ inline constexpr const char* kShapes[] = {
 };
 
 inline bool is_same_block(const LaunchBlock& one, const LaunchBlock& other) {
-  const RmsNormParams& a = one.params;
-  const RmsNormParams& b = other.params;
-  return a.x == b.x && a.weight == b.weight && a.residual == b.residual &&
-         a.residual_out == b.residual_out && a.y == b.y && a.x_token_stride == b.x_token_stride &&
-         a.x_head_stride == b.x_head_stride && a.y_token_stride == b.y_token_stride &&
-         a.y_head_stride == b.y_head_stride && a.residual_token_stride == b.residual_token_stride &&
-         a.residual_head_stride == b.residual_head_stride &&
-         a.residual_out_token_stride == b.residual_out_token_stride &&
-         a.residual_out_head_stride == b.residual_out_head_stride && a.tokens == b.tokens &&
-         a.heads_shift == b.heads_shift && a.block_rows == b.block_rows && a.eps == b.eps &&
+  // The block has no padding.
+  return std::memcmp(&one.params, &other.params, sizeof one.params) == 0 &&
          one.grid.x == other.grid.x && one.grid.y == other.grid.y &&
          one.grid.rows == other.grid.rows && one.entry == other.entry;
+}
+
+inline int64_t whole(unsigned lower, unsigned upper) {
+  return static_cast<int64_t>((uint64_t{upper} << 32) | lower);
+}
+inline int64_t tokens_of(const RmsNormParams& p) { return whole(p.tokens, p.upper.tokens); }
+
+// In bytes: x, y, residual, residual_out.
+inline std::array<TensorStrides, 4> strides_of(const RmsNormParams& p) {
+  const auto& up = p.upper;
+  return {{{whole(p.x_token_stride, up.x_token_stride), whole(p.x_head_stride, up.x_head_stride)},
+           {whole(p.y_token_stride, up.y_token_stride), whole(p.y_head_stride, up.y_head_stride)},
+           {whole(p.residual_token_stride, up.residual_token_stride),
+            whole(p.residual_head_stride, up.residual_head_stride)},
+           {whole(p.residual_out_token_stride, up.residual_out_token_stride),
+            whole(p.residual_out_head_stride, up.residual_out_head_stride)}}};
 }
 
 template <bool kHeads, bool kResidual>

@@ -34,7 +34,7 @@ TEST_F(LaunchTest, ALaunchIsOneDriverCallWithWhatTheCallerGave) {
   RmsNormParams params;
   std::memcpy(&params, last().params, sizeof params);
   EXPECT_EQ(params.x, args.x);
-  EXPECT_EQ(params.tokens, 7);
+  EXPECT_EQ(params.tokens, 7u);
   EXPECT_EQ(params.eps, args.eps);
 }
 

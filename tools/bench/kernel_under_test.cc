@@ -3,8 +3,9 @@
 
 #include <cstring>
 #include <random>
+#include <stdexcept>
 
-#include "runtime/launch_grid.h"
+#include "runtime/usual_launch.h"
 
 namespace rmsjit::bench {
 namespace {
@@ -87,7 +88,7 @@ rmsjit_args contiguous_args(const NormSpec& spec, const TensorSet& set, int64_t 
 KernelUnderTest::KernelUnderTest(const Cuda& cuda, const KernelId& id, const std::string& image)
     : cuda_(cuda),
       id_(id),
-      multiprocessors_(cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)) {
+      facts_(id.spec, id.tuning, cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)) {
   cuda.check(cuda.api().cuModuleLoadData(&module_, image.data()), "cuModuleLoadData");
   const int shared = dynamic_shared_bytes(id.spec, id.tuning);
   for (int i = 0; i < kKernelEntries; ++i) {
@@ -110,49 +111,27 @@ KernelUnderTest::KernelUnderTest(const Cuda& cuda, const KernelId& id, const std
 KernelUnderTest::~KernelUnderTest() { cuda_.api().cuModuleUnload(module_); }
 
 void KernelUnderTest::launch(CUstream stream, const TensorSet& set, int64_t rows) const {
-  const NormSpec& spec = id_.spec;
-  const bool residual_in_place = spec.residual_placement == ResidualPlacement::kInPlace;
-  RmsNormParams params{};
-  params.x = set.x.data();
-  params.weight = set.weight.data();
-  params.residual = set.residual.data();
-  params.residual_out = residual_in_place ? set.residual.data() : set.residual_out.data();
-  params.y = spec.y_placement == YPlacement::kInPlace ? set.x.data() : set.y.data();
-  params.x_token_stride = params.y_token_stride = spec.hidden;
-  params.residual_token_stride = params.residual_out_token_stride = spec.hidden;
-  params.tokens = rows;
-  params.eps = 1e-6f;
-  launch(stream, params, 1, rows_per_block(id_.tuning, rows, multiprocessors_),
-         rows <= second_limit(id_.tuning, multiprocessors_));
+  launch(stream, contiguous_args(id_.spec, set, rows),
+         rows_per_block(id_.tuning, rows, facts_.multiprocessors),
+         rows <= second_limit(id_.tuning, facts_.multiprocessors));
 }
 
-void KernelUnderTest::launch(CUstream stream, RmsNormParams params, int64_t heads, int rows_a_block,
+void KernelUnderTest::launch(CUstream stream, const rmsjit_args& args, int rows_a_block,
                              bool second) const {
   const NormSpec& spec = id_.spec;
-  uint64_t bits = 0;
-  const auto touch = [&](const void* pointer, int64_t token, int64_t head, DType dtype) {
-    const int64_t bytes = dtype_bytes(dtype);
-    bits |= reinterpret_cast<uint64_t>(pointer) | static_cast<uint64_t>(token * bytes);
-    if (spec.layout == Layout::kHeads) bits |= static_cast<uint64_t>(head * bytes);
-  };
-  touch(params.x, params.x_token_stride, params.x_head_stride, spec.x_dtype());
-  touch(params.y, params.y_token_stride, params.y_head_stride, spec.y_dtype());
-  touch(params.weight, 0, 0, spec.weight_dtype());
-  if (spec.has_residual()) {
-    const DType type = spec.residual_dtype_resolved();
-    touch(params.residual, params.residual_token_stride, params.residual_head_stride, type);
-    touch(params.residual_out, params.residual_out_token_stride, params.residual_out_head_stride,
-          type);
+  LaunchBlock block;
+  const Status status = make_launch_block(facts_, args, block);
+  if (!status.ok()) throw std::runtime_error(status.message());
+  KernelEntry entry = block.entry;
+  if (entry != KernelEntry::kAny) {
+    entry = second && id_.tuning.second ? KernelEntry::kSecond : KernelEntry::kPacked;
   }
-  const KernelEntry entry = bits % 16 != 0                ? KernelEntry::kAny
-                            : second && id_.tuning.second ? KernelEntry::kSecond
-                                                          : KernelEntry::kPacked;
   const Tuning tuning =
       entry == KernelEntry::kSecond ? second_tuning(spec, id_.tuning) : id_.tuning;
-  const LaunchGrid grid = launch_grid(tuning.cluster, spec.layout == Layout::kHeads, params.tokens,
-                                      heads, rows_a_block);
-  params.heads_shift = static_cast<unsigned short>(grid.heads_shift);
-  params.block_rows = static_cast<unsigned short>(grid.rows);
+  const LaunchGrid grid = launch_grid(tuning.cluster, facts_.has_heads, args.tokens,
+                                      facts_.has_heads ? args.heads : 1, rows_a_block);
+  block.params.heads_shift = static_cast<unsigned short>(grid.heads_shift);
+  block.params.block_tokens = static_cast<unsigned short>(grid.tokens());
   CUlaunchAttribute pdl{};
   pdl.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
   pdl.value.programmaticStreamSerializationAllowed = 1;
@@ -166,7 +145,7 @@ void KernelUnderTest::launch(CUstream stream, RmsNormParams params, int64_t head
   config.hStream = stream;
   config.attrs = &pdl;
   config.numAttrs = spec.pdl == Pdl::kOn ? 1 : 0;
-  void* arguments[] = {&params};
+  void* arguments[] = {&block.params};
   cuda_.check(cuda_.api().cuLaunchKernelEx(&config, functions_[static_cast<int>(entry)], arguments,
                                            nullptr),
               "cuLaunchKernelEx");

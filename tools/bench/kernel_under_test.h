@@ -9,7 +9,7 @@
 
 #include "rmsjit/rmsjit_c.h"
 #include "runtime/kernel_key.h"
-#include "templates/rmsnorm_params.h"
+#include "runtime/launch_args.h"
 #include "tools/bench/cuda_session.h"
 
 namespace rmsjit::bench {
@@ -34,14 +34,13 @@ class KernelUnderTest {
   // As the library launches `rows` contiguous rows.
   void launch(CUstream stream, const TensorSet& tensors, int64_t rows) const;
   // Any block height; of the entries that the addresses allow, the one for few rows if it is asked
-  // for and there. heads is 1 for Layout::kRows.
-  void launch(CUstream stream, RmsNormParams params, int64_t heads, int rows_a_block,
-              bool second) const;
+  // for and there. Throws where the library would refuse.
+  void launch(CUstream stream, const rmsjit_args& args, int rows_a_block, bool second) const;
 
  private:
   const Cuda& cuda_;
   KernelId id_;
-  int multiprocessors_;
+  LaunchFacts facts_;
   CUmodule module_ = nullptr;
   CUfunction functions_[kKernelEntries] = {};
 };
