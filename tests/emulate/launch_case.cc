@@ -61,9 +61,9 @@ class Tensors {
           place(*residual_, {params_.residual_token_stride, upper.residual_token_stride},
                 {params_.residual_head_stride, upper.residual_head_stride});
       if (!residual_in_place_) residual_out_ = make(r_type, c.residual_out);
-      params_.residual_out =
-          place(residual_out(), {params_.residual_out_token_stride, upper.residual_out_token_stride},
-                {params_.residual_out_head_stride, upper.residual_out_head_stride});
+      params_.residual_out = place(
+          residual_out(), {params_.residual_out_token_stride, upper.residual_out_token_stride},
+          {params_.residual_out_head_stride, upper.residual_out_head_stride});
     }
     if (spec.has_weight()) {
       weight_ = std::make_unique<GuardedTensor>(TensorShape{

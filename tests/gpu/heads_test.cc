@@ -73,7 +73,7 @@ TEST_F(Heads, MoreTokensThanAGridHasBlocksAreRight) {
     c.tokens = tokens;
     c.heads = facts.tuning.max_rows_per_block;
     const LaunchBlock block = expect_right(pool, c);
-    EXPECT_EQ(block.params.tokens, c.heads) << "or it was not exchanged";
+    EXPECT_EQ(static_cast<int64_t>(block.params.tokens), c.heads) << "or it was not exchanged";
   }
 }
 
