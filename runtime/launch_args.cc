@@ -69,14 +69,14 @@ Extent exchange_tokens_and_heads(const Extent& extent, RmsNormParams& params) {
 // Everything of the block but entry, pointers, strides and eps; false: more blocks than a grid has.
 // Requires block.entry.
 bool fill_grid(const LaunchFacts& facts, Extent extent, int64_t rows, LaunchBlock& block) {
-  const Tuning& tuning = facts.tuning;
-  const int cluster = cluster_of(tuning, block.entry);
-  int per_block = rows_per_block(tuning, rows, facts.multiprocessors);
+  const Schedule& schedule = schedule_of(facts.tuning, block.entry);
+  const int cluster = schedule.cluster;
+  int per_block = rows_per_block(schedule, rows, facts.multiprocessors);
   block.grid = launch_grid(cluster, facts.has_heads, extent.tokens, extent.heads, per_block);
   if (facts.has_heads && !block.grid.fits) {
     extent = exchange_tokens_and_heads(extent, block.params);
     // An odd number of heads puts one into a block: no more rows than that are worth a thread.
-    while (per_block / 2 >= std::max<int64_t>(extent.tokens, tuning.min_rows_per_block())) {
+    while (per_block / 2 >= std::max<int64_t>(extent.tokens, schedule.min_rows_per_block())) {
       per_block /= 2;
     }
     block.grid = launch_grid(cluster, facts.has_heads, extent.tokens, extent.heads, per_block);
@@ -117,8 +117,10 @@ LaunchFacts::LaunchFacts(const NormSpec& spec, const Tuning& tuning_, int multip
       residual_in_place(spec.residual_placement == ResidualPlacement::kInPlace),
       pdl(spec.pdl == Pdl::kOn),
       multiprocessors(multiprocessors_),
-      second_rows(second_limit(tuning_, multiprocessors_)),
+      second_rows(rmsjit::second_rows(tuning_.second, multiprocessors_)),
       dynamic_shared_bytes(static_cast<uint32_t>(rmsjit::dynamic_shared_bytes(spec, tuning_))),
+      second_dynamic_shared_bytes(
+          static_cast<uint32_t>(rmsjit::dynamic_shared_bytes(spec, tuning_.second))),
       misaligned(
           static_cast<uint32_t>(std::max({x_bytes, weight_bytes, residual_bytes, y_bytes}) - 1)),
       tuning(tuning_) {}

@@ -33,8 +33,9 @@ struct LaunchFacts {
   bool residual_in_place = false;
   bool pdl = false;
   int multiprocessors = 0;
-  int64_t second_rows = 0;  // launches of at most so many take KernelEntry::kSecond
+  SecondRows second_rows;  // of the launches that take KernelEntry::kSecond
   uint32_t dynamic_shared_bytes = 0;
+  uint32_t second_dynamic_shared_bytes = 0;
   uint32_t misaligned = 0;  // bits that no address has which suits the widest element
   Tuning tuning;
 };

@@ -25,22 +25,37 @@ struct LaunchGrid {
 
 // blockDim.y for a launch: full blocks when there are rows for every multiprocessor, else fewer
 // rows a block, down to four warps, so that a small batch spreads over the GPU.
-inline int rows_per_block(const Tuning& tuning, int64_t rows, int multiprocessors) {
+inline int rows_per_block(const Schedule& schedule, int64_t rows, int multiprocessors) {
   constexpr int kFewestThreads = 128;
-  int count = tuning.max_rows_per_block;
-  while (count / 2 * tuning.threads_per_row >= kFewestThreads &&
+  int count = schedule.max_rows_per_block;
+  while (count / 2 * schedule.threads_per_row >= kFewestThreads &&
          rows < static_cast<int64_t>(count) * multiprocessors) {
     count /= 2;
   }
   return count;
 }
 
-// Launches of at most so many rows take KernelEntry::kSecond, where the device has room for it:
-// each of their blocks has a multiprocessor to itself, or the schedule is for all that fit a grid.
-inline int64_t second_limit(const Tuning& tuning, int multiprocessors) {
-  if (!tuning.second) return 0;
-  const int64_t rows = tuning.second.for_all ? LaunchGrid::kMostX : multiprocessors;
-  return rows / tuning.second.cluster;
+// The row counts of the launches that take KernelEntry::kSecond, where the device has room for it:
+// from `first` on `count` of them.
+struct SecondRows {
+  uint64_t first = 0, count = 0;
+  bool take(int64_t rows) const { return static_cast<uint64_t>(rows) - first < count; }
+};
+inline SecondRows second_rows(const Tuning::Second& second, int multiprocessors) {
+  if (!second) return {};
+  const uint64_t most = LaunchGrid::kMostX / second.cluster;
+  switch (second.takes) {
+    case Tuning::Takes::kFew:
+      return {0, static_cast<uint64_t>(multiprocessors / second.cluster) + 1};
+    case Tuning::Takes::kMany: {
+      const uint64_t first = static_cast<uint64_t>(second.rows_a_multiprocessor) *
+                             static_cast<uint64_t>(multiprocessors);
+      return {first, most - first + 1};
+    }
+    case Tuning::Takes::kAll:
+      return {0, most + 1};
+  }
+  return {};
 }
 
 // Requires: tokens, heads > 0; heads is 1 without has_heads.

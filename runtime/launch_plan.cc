@@ -2,7 +2,8 @@
 #include "runtime/launch_plan.h"
 
 #include <algorithm>
-#include <iterator>
+#include <optional>
+#include <span>
 
 namespace rmsjit {
 namespace {
@@ -23,19 +24,41 @@ int input_leaf_words(const NormSpec& spec, int threads_per_row) {
          (spec.has_residual() ? leaf_words(spec, spec.residual_dtype_resolved()) + ends : 0);
 }
 
-// From `rmsnorm-bench tune` on an H100, bf16: the single plan of each size that costs least over
-// row counts from 1 to 8192. Sizes are leaves, so that rows of f32 have the plan of their bytes.
-// One that is not in the file has the block of the next larger one, or of the last; up to 32 leaves
-// that block has as many threads a row as leaves, rounded up to a power of two. Other targets use
-// the same file: what decides is latency inside one multiprocessor.
+// From `rmsnorm-bench tune` on an H100, bf16: of each size the plan that costs least over row
+// counts from 1 to 32768. Sizes are leaves, so that rows of f32 have the plan of their bytes. One
+// that is not in the file has the block of the next larger one, or of the last; up to 32 leaves
+// that block has fewer threads a row and more rows, as the leaves (rounded up to a power of two) are
+// fewer. Other targets use
+// the same files: what decides is latency inside one multiprocessor.
 struct PlanRow {
   int most_leaves;
   BlockShape plain, add, plain_pdl, add_pdl;
 };
 using enum Trigger;
+using enum WeightLoad;
 constexpr PlanRow kPlans[] = {
 #include "runtime/plans/sm_90.inc"
 };
+// Second schedules for many rows, where one is worth its place in the image.
+constexpr PlanRow kPlansForMany[] = {
+#include "runtime/plans/sm_90_many.inc"
+};
+
+BlockShape find_shape(std::span<const PlanRow> plans, const NormSpec& spec, int leaves) {
+  auto row = plans.begin();
+  while (row->most_leaves < leaves && row != plans.end() - 1) ++row;
+  const bool pdl = spec.pdl == Pdl::kOn;
+  BlockShape shape =
+      spec.has_residual() ? (pdl ? row->add_pdl : row->add) : (pdl ? row->plain_pdl : row->plain);
+  if (leaves <= 32 && shape.threads != 0) {
+    const int fewest = leaf_elements(spec) == 4 && leaves > 1 ? 2 : 1;
+    const int threads =
+        std::max(next_power_of_two(leaves) * shape.threads / row->most_leaves, fewest);
+    shape.rows = shape.rows * shape.threads / threads;
+    shape.threads = threads;
+  }
+  return shape;
+}
 
 // Rows that are realigned, up to 2048 leaves: a thread a leaf as long as one block of such rows
 // still fills a multiprocessor's registers with others beside it, else at most three leaves a
@@ -54,29 +77,14 @@ struct LeafWords {
   int all() const { return held + input + weight; }
 };
 
+LeafWords leaf_costs(const NormSpec& spec, int threads_per_row) {
+  return {held_leaf_words(spec), input_leaf_words(spec, threads_per_row),
+          leaf_words(spec, spec.weight_dtype())};
+}
+
 // Registers a thread of such a block may have, less about 24 for addresses, the sum and the
 // arithmetic.
 int register_budget(int threads) { return std::min(255, 65536 / std::max(threads, 256)) - 24; }
-
-// Rows of a cluster that wait in shared memory are 10 % slower alone than in registers; eight
-// blocks are best there (32768 elements: 2.3 us, with four 2.5). The longest rows have sixteen,
-// with the fused add, which waits in registers anyhow, for every launch
-// (tools/bench/results/NOTES.md).
-Tuning::Second second_schedule(const NormSpec& spec, const BlockShape& shape, int leaves,
-                               const LeafWords& words) {
-  constexpr int kMostLeavesOfEightBlocks = 16384;
-  Tuning::Second second{256, 8};
-  if (shape.cluster == 1) return {};
-  if (leaves > kMostLeavesOfEightBlocks) {
-    second = {spec.has_residual() ? 512 : 256, 16, spec.has_residual()};
-  } else if (spec.has_residual()) {
-    return {};
-  }
-  const int row_threads = second.threads_per_row * second.cluster;
-  const int slots = (leaves + row_threads - 1) / row_threads;
-  const bool fits = slots * words.all() <= register_budget(second.threads_per_row);
-  return fits ? second : Tuning::Second{};
-}
 
 // Shared memory that a block may have, less the partial sums.
 int shared_limit(const Target& target) {
@@ -88,69 +96,106 @@ int shared_limit(const Target& target) {
 // hide the cluster's exchange): shared memory first, registers for what is left of the row if they
 // hold that, else the rest is read again. Measured: ptxas hoists so many loads that it spills long
 // before the held leaves fill the registers.
-void keep_in_shared_memory(Tuning& tuning, int slots, int held, int input, int budget,
+void keep_in_shared_memory(Schedule& schedule, int slots, int held, int input, int budget,
                            int shared_most) {
-  tuning.load_chunk = tuning.cluster > 1 ? std::max(16 / input, 1) : input > 8 ? 1 : 2;
-  tuning.shared_slots = std::min(slots, shared_most);
-  tuning.register_slots = slots - tuning.shared_slots;
+  schedule.load_chunk = schedule.cluster > 1 ? std::max(16 / input, 1) : input > 8 ? 1 : 2;
+  schedule.shared_slots = std::min(slots, shared_most);
+  schedule.register_slots = slots - schedule.shared_slots;
   // Half of the budget; three homes for h would spill in any case.
-  if (tuning.register_slots * held > budget / 2 - tuning.load_chunk * input / 2) {
-    tuning.register_slots = 0;
+  if (schedule.register_slots * held > budget / 2 - schedule.load_chunk * input / 2) {
+    schedule.register_slots = 0;
   }
+}
+
+// A cluster whose blocks keep all of their part of a row in registers, with its loads in flight
+// together; none if they have too few.
+std::optional<Schedule> in_registers(const NormSpec& spec, const BlockShape& shape) {
+  const int leaves = leaves_of(spec);
+  const int row_threads = shape.threads * shape.cluster;
+  const int slots = (leaves + row_threads - 1) / row_threads;
+  if (slots * leaf_costs(spec, shape.threads).all() > register_budget(shape.threads)) return {};
+  Schedule schedule;
+  schedule.threads_per_row = shape.threads;
+  schedule.cluster = shape.cluster;
+  schedule.register_slots = schedule.load_chunk = slots;
+  schedule.trigger = shape.trigger;
+  return schedule;
+}
+
+// Rows of a cluster that wait in shared memory are 10 % slower alone than in registers; eight
+// blocks are best there (32768 elements: 2.3 us, with four 2.5). The longest rows have sixteen for
+// every launch: in shared memory, or where the next kernel or a residual's loads are to overlap, in
+// registers (tools/bench/results/NOTES.md).
+Tuning::Second second_of_a_cluster(const NormSpec& spec, const Target& target, Trigger trigger) {
+  constexpr int kMostLeavesOfEightBlocks = 16384;
+  const bool pdl = spec.pdl == Pdl::kOn;
+  if (leaves_of(spec) <= kMostLeavesOfEightBlocks) {
+    if (spec.has_residual()) return {};
+    const auto few = in_registers(spec, {256, 1, trigger, 8});
+    return few ? Tuning::Second{*few, Tuning::Takes::kFew} : Tuning::Second{};
+  }
+  if (!pdl && !spec.has_residual()) {
+    return {complete_schedule(spec, target, {512, 1, trigger, 16}), Tuning::Takes::kAll};
+  }
+  const auto all = in_registers(spec, {256, 1, pdl ? kLoads : kEnd, 16});
+  return all ? Tuning::Second{*all, Tuning::Takes::kAll} : Tuning::Second{};
 }
 
 }  // namespace
 
-Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockShape& shape) {
-  Tuning tuning;
-  tuning.threads_per_row = shape.threads;
-  tuning.max_rows_per_block = shape.rows;
-  tuning.cluster = shape.cluster;
-  tuning.trigger = shape.trigger;
+Schedule complete_schedule(const NormSpec& spec, const Target& target, const BlockShape& shape) {
+  Schedule schedule;
+  schedule.threads_per_row = shape.threads;
+  schedule.max_rows_per_block = shape.rows;
+  schedule.cluster = shape.cluster;
+  schedule.trigger = shape.trigger;
   const int leaves = leaves_of(spec);
   const int row_threads = shape.threads * shape.cluster;
   const int slots = (leaves + row_threads - 1) / row_threads;
-  const LeafWords words{held_leaf_words(spec), input_leaf_words(spec, shape.threads),
-                        leaf_words(spec, spec.weight_dtype())};
-  const auto [held, input, weight] = words;
+  const auto [held, input, weight] = leaf_costs(spec, shape.threads);
   const int budget = register_budget(shape.threads * shape.rows);
-  tuning.load_chunk = slots;
-  while (tuning.load_chunk > 1 && slots * held + tuning.load_chunk * input > budget) {
-    tuning.load_chunk = (tuning.load_chunk + 1) / 2;
+  schedule.load_chunk = slots;
+  while (schedule.load_chunk > 1 && slots * held + schedule.load_chunk * input > budget) {
+    schedule.load_chunk = (schedule.load_chunk + 1) / 2;
   }
-  tuning.register_slots = std::min(slots, std::max(0, budget - tuning.load_chunk * input) / held);
+  schedule.register_slots =
+      std::min(slots, std::max(0, budget - schedule.load_chunk * input) / held);
   const bool many_blocks = shape.cluster > 1 && !spec.has_residual();
-  if (slots > 8 || tuning.register_slots < slots || slots * shape.threads > 4096 || many_blocks) {
-    keep_in_shared_memory(tuning, slots, held, input, budget,
+  if (slots > 8 || schedule.register_slots < slots || slots * shape.threads > 4096 || many_blocks) {
+    keep_in_shared_memory(schedule, slots, held, input, budget,
                           shape.rows == 1 ? shared_limit(target) / (shape.threads * held * 4) : 0);
   }
-  tuning.weight_early = tuning.register_slots == slots &&
-                        slots * held + tuning.load_chunk * input + slots * weight <= budget;
-  tuning.second = second_schedule(spec, shape, leaves, words);
+  schedule.weight_early = shape.weight == kEarly && schedule.register_slots == slots &&
+                          slots * held + schedule.load_chunk * input + slots * weight <= budget;
+  return schedule;
+}
+
+Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockShape& shape,
+                       const BlockShape& many) {
+  Tuning tuning{complete_schedule(spec, target, shape), {}};
+  if (shape.cluster > 1) {
+    tuning.second = second_of_a_cluster(spec, target, shape.trigger);
+  } else if (many.threads != 0) {
+    tuning.second = {complete_schedule(spec, target, many), Tuning::Takes::kMany, many.from};
+  }
   return tuning;
 }
 
 Tuning launch_plan(const NormSpec& spec, const Target& target) {
   const int leaves = leaves_of(spec);
-  const PlanRow* row = kPlans;
-  while (row->most_leaves < leaves && row != std::end(kPlans) - 1) ++row;
-  const bool pdl = spec.pdl == Pdl::kOn;
-  BlockShape shape =
-      spec.has_residual() ? (pdl ? row->add_pdl : row->add) : (pdl ? row->plain_pdl : row->plain);
-  if (leaves <= 32) {
-    const int threads = next_power_of_two(leaves);
-    shape.rows = shape.rows * shape.threads / threads;
-    shape.threads = threads;
-  } else if (leaves <= 2048 && realigns(spec, 32)) {
+  BlockShape shape = find_shape(kPlans, spec, leaves);
+  BlockShape many = find_shape(kPlansForMany, spec, leaves);
+  if (leaves > 32 && leaves <= 2048 && realigns(spec, 32)) {
     shape = realigned_shape(spec, leaves);
+    many = {};
   }
   if (target.sm < kFirstWithClusters) {
     shape.threads = std::min(shape.threads * shape.cluster, 1024);
     shape.cluster = 1;
   }
   // Found by compiling them all: wide inputs do not fit the 64 registers of 1024 threads.
-  if (shape.threads == 1024 && input_leaf_words(spec, 1024) > 8) shape.threads = 512;
-  return complete_tuning(spec, target, shape);
+  if (shape.threads == 1024 && leaf_costs(spec, 1024).input > 8) shape.threads = 512;
+  return complete_tuning(spec, target, shape, many);
 }
 
 }  // namespace rmsjit

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // launch_plan: the one place that chooses a kernel's shape. Pure: spec and target in, Tuning out;
-// rows are not asked, because one key has one plan.
+// rows are not asked, because one key has one plan: which of its two schedules a launch takes is
+// decided at launch.
 #ifndef RMSJIT_LAUNCH_PLAN_H_
 #define RMSJIT_LAUNCH_PLAN_H_
 
@@ -13,17 +14,27 @@ namespace rmsjit {
 // Requires a canonical spec.
 Tuning launch_plan(const NormSpec& spec, const Target& target);
 
-// What of a plan is measured: the block, and the blocks of a row where one is not enough.
+enum class WeightLoad { kEarly, kLate };  // before the sum, where registers allow it, or after it
+
+// What of a schedule is measured: the block, the blocks of a row where one is not enough, and for
+// which launches.
 struct BlockShape {
-  int threads;   // of a row, in one block
-  int rows = 1;  // at most
+  int threads = 0;   // of a row, in one block
+  int rows = 1;      // at most
   Trigger trigger = Trigger::kEnd;
   int cluster = 1;
+  WeightLoad weight = WeightLoad::kEarly;
+  int from = 0;  // rows a multiprocessor; more than 0 in a second schedule for many rows
 };
 
-// The rest of the plan: what is kept in registers and how many loads are in flight, from the
-// registers that such a block leaves a thread. launch_plan and `tune` use it.
-Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockShape& shape);
+// The rest of a schedule: what is kept in registers and how many loads are in flight, from the
+// registers that such a block leaves a thread.
+Schedule complete_schedule(const NormSpec& spec, const Target& target, const BlockShape& shape);
+
+// The plan of such a block, with its second schedule: a row's cluster decides whether it has one,
+// and else `many`, if that has threads. launch_plan and `tune` use it.
+Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockShape& shape,
+                       const BlockShape& many = {});
 
 }  // namespace rmsjit
 

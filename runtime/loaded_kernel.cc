@@ -22,7 +22,7 @@ LoadedKernel::LoadedKernel(const Driver& driver, const DeviceContext& where, con
       spill_bytes_(acquired.entry.metadata.spill_bytes),
       shared_bytes_(acquired.entry.metadata.shared_bytes +
                     static_cast<int32_t>(facts_.dynamic_shared_bytes)) {
-  if (module.function(KernelEntry::kSecond) == nullptr) facts_.second_rows = 0;
+  if (module.function(KernelEntry::kSecond) == nullptr) facts_.second_rows = {};
   try_launch_ = choose_try(facts_);
   overlap_.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
   overlap_.value.programmaticStreamSerializationAllowed = 1;
@@ -41,9 +41,9 @@ inline CUresult LoadedKernel::submit(RmsNormParams& params, const LaunchGrid& gr
   config.hStream = stream;
   config.attrs = const_cast<CUlaunchAttribute*>(&overlap_);
   config.numAttrs = facts_.pdl ? 1 : 0;
-  if (entry == KernelEntry::kSecond) [[unlikely]] {
+  if (entry == KernelEntry::kSecond) {
     config.blockDimX = static_cast<unsigned>(facts_.tuning.second.threads_per_row);
-    config.sharedMemBytes = 0;
+    config.sharedMemBytes = facts_.second_dynamic_shared_bytes;
   }
   void* list[] = {&params};
   return launch_kernel_(&config, module_.function(entry), list, nullptr);

@@ -17,13 +17,15 @@ Status make_resident(const Driver& driver, CUfunction function) {
 
 // Allows clusters of more than eight blocks, and says whether the context's device has room for
 // one; any error of the driver is no room.
-bool has_room(const Driver& driver, CUfunction function, const Tuning::Second& second) {
+bool has_room(const Driver& driver, CUfunction function, const Schedule& second,
+              int dynamic_shared_bytes) {
   const DriverFunctions& cu = driver.functions();
   if (second.cluster <= kMostPortableCluster) return true;
   CUlaunchConfig config{};
   config.gridDimX = static_cast<unsigned>(second.cluster);
   config.gridDimY = config.gridDimZ = config.blockDimY = config.blockDimZ = 1;
   config.blockDimX = static_cast<unsigned>(second.threads_per_row);
+  config.sharedMemBytes = static_cast<unsigned>(dynamic_shared_bytes);
   int clusters = 0;
   return cu.cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1) ==
              CUDA_SUCCESS &&
@@ -32,35 +34,36 @@ bool has_room(const Driver& driver, CUfunction function, const Tuning::Second& s
 }
 
 Result<CUfunction> load_entry(const Driver& driver, CUmodule module, KernelEntry entry,
-                              const Tuning& tuning, int dynamic_shared_bytes) {
+                              const Schedule& schedule, int dynamic_shared_bytes) {
   const DriverFunctions& cu = driver.functions();
   CUfunction function = nullptr;
   RMSJIT_RETURN_IF_ERROR(driver.check(cu.cuModuleGetFunction(&function, module, entry_name(entry)),
                                       "cuModuleGetFunction"));
-  if (entry == KernelEntry::kSecond) {
-    if (!has_room(driver, function, tuning.second)) return CUfunction{};
-  } else if (dynamic_shared_bytes != 0) {
+  if (dynamic_shared_bytes != 0) {
     RMSJIT_RETURN_IF_ERROR(driver.check(
         cu.cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
                               dynamic_shared_bytes),
         "cuFuncSetAttribute"));
   }
+  if (entry == KernelEntry::kSecond && !has_room(driver, function, schedule, dynamic_shared_bytes))
+    return CUfunction{};
   RMSJIT_RETURN_IF_ERROR(make_resident(driver, function));
   return function;
 }
 
 }  // namespace
 
-Result<Module> Module::load(const Driver& driver, const std::string& image, const Tuning& tuning,
-                            int dynamic_shared_bytes) {
+Result<Module> Module::load(const Driver& driver, const std::string& image, const NormSpec& spec,
+                            const Tuning& tuning) {
   Module module;
   // std::string ends in a NUL, which PTX needs.
   RMSJIT_RETURN_IF_ERROR(driver.check(
       driver.functions().cuModuleLoadData(&module.handle, image.c_str()), "cuModuleLoadData"));
   for (const KernelEntry entry : {KernelEntry::kPacked, KernelEntry::kAny, KernelEntry::kSecond}) {
     if (entry == KernelEntry::kSecond && !tuning.second) continue;
-    Result<CUfunction> loaded =
-        load_entry(driver, module.handle, entry, tuning, dynamic_shared_bytes);
+    const Schedule& schedule = schedule_of(tuning, entry);
+    Result<CUfunction> loaded = load_entry(driver, module.handle, entry, schedule,
+                                           dynamic_shared_bytes(spec, schedule));
     if (!loaded.ok()) {
       module.unload(driver);
       return loaded.status();

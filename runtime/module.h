@@ -22,8 +22,8 @@ struct Module {
   // Loads into the current context, allows the plan's entries the dynamic shared memory and the
   // clusters that they need and makes them resident, so that the first launch loads nothing.
   // Errors: kUnsupported (the driver does not take this image); kDriver.
-  static Result<Module> load(const Driver& driver, const std::string& image, const Tuning& tuning,
-                             int dynamic_shared_bytes);
+  static Result<Module> load(const Driver& driver, const std::string& image, const NormSpec& spec,
+                             const Tuning& tuning);
   // Requires the context of load() to be current. Failures are ignored: there is nobody to tell.
   void unload(const Driver& driver);
 };

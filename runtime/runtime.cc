@@ -108,8 +108,7 @@ Result<Module> RuntimeCore::load_image(const Driver& driver, const DeviceContext
   const CurrentContext current(driver, where.context);
   RMSJIT_RETURN_IF_ERROR(current.status());
   const auto load = [&] {
-    return Module::load(driver, image.acquired.entry.image, image.id.tuning,
-                        dynamic_shared_bytes(image.id.spec, image.id.tuning));
+    return Module::load(driver, image.acquired.entry.image, image.id.spec, image.id.tuning);
   };
   Result<Module> module = load();
   if (module.code() == StatusCode::kUnsupported && image.acquired.origin != Origin::kCompiled) {

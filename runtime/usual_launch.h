@@ -166,11 +166,7 @@ class UsualLaunch {
 // packed: every pointer and used stride is a multiple of 16 bytes.
 inline KernelEntry choose_entry(const LaunchFacts& facts, int64_t rows, bool packed) {
   if (!packed) return KernelEntry::kAny;
-  return rows <= facts.second_rows ? KernelEntry::kSecond : KernelEntry::kPacked;
-}
-
-inline int cluster_of(const Tuning& tuning, KernelEntry entry) {
-  return entry == KernelEntry::kSecond ? tuning.second.cluster : tuning.cluster;
+  return facts.second_rows.take(rows) ? KernelEntry::kSecond : KernelEntry::kPacked;
 }
 
 // Whether eps is finite and not negative and `reserved`, which lies behind it, zero.
@@ -199,9 +195,9 @@ template <bool kHeads, bool kResidual>
     return false;
   params.eps = args.eps;
   entry = choose_entry(facts, rows, usual.packed());
-  const int per_block = rows_per_block(facts.tuning, rows, facts.multiprocessors);
-  const int cluster = cluster_of(facts.tuning, entry);
-  grid = launch_grid(cluster, kHeads, extent.tokens, extent.heads, per_block);
+  const Schedule& schedule = schedule_of(facts.tuning, entry);
+  const int per_block = rows_per_block(schedule, rows, facts.multiprocessors);
+  grid = launch_grid(schedule.cluster, kHeads, extent.tokens, extent.heads, per_block);
   params.tokens = static_cast<unsigned>(extent.tokens);
   params.heads_shift = static_cast<unsigned short>(grid.heads_shift);
   params.block_tokens = static_cast<unsigned short>(grid.tokens());

@@ -34,6 +34,12 @@ RMSJIT_DEVICE u32 bytes_past_16(const void* p) {
   return static_cast<u32>(reinterpret_cast<u64>(p)) & 15u;
 }
 
+// The same value, which the compiler computes here: it would do so next to its use.
+RMSJIT_DEVICE u64 computed(u64 v) {
+  asm volatile("" : "+l"(v));
+  return v;
+}
+
 // --- global memory ---
 // Loads are never of the read-only kind: under PDL, and in place, another kernel or this one writes
 // what is read, and ptxas moves read-only loads behind the sum that they should overlap with.

@@ -25,17 +25,37 @@ const char* trigger_name(Trigger trigger) {
   return trigger == Trigger::kWait ? "wait" : trigger == Trigger::kLoads ? "loads" : "end";
 }
 
-std::string cluster_dims(const Tuning& tuning) {
-  return tuning.cluster > 1 ? fmt::format(" __cluster_dims__({}, 1, 1)", tuning.cluster) : "";
+std::string cluster_dims(const Schedule& schedule) {
+  return schedule.cluster > 1 ? fmt::format(" __cluster_dims__({}, 1, 1)", schedule.cluster) : "";
 }
 
 // sizeof(Scratch<Spec>), which static_asserts this number.
-int shared_bytes(const NormSpec& spec, const Tuning& tuning) {
-  const int partial =
-      tuning.threads_per_row > 32 ? tuning.threads_per_row * tuning.max_rows_per_block : 4;
-  const int mail = tuning.cluster > 1 ? 128 * tuning.cluster + 16 : 0;
-  const int stash = tuning.shared_slots * tuning.threads_per_row * held_leaf_words(spec) / 4;
+int shared_bytes(const NormSpec& spec, const Schedule& schedule) {
+  const int threads = schedule.threads_per_row;
+  const int partial = threads > 32 ? threads * schedule.max_rows_per_block : 4;
+  const int mail = schedule.cluster > 1 ? 128 * schedule.cluster + 16 : 0;
+  const int stash = schedule.shared_slots * threads * held_leaf_words(spec) / 4;
   return 16 * (stash > 0 ? stash : 1) + 4 * partial + mail;
+}
+
+std::string schedule_text(const Schedule& schedule) {
+  return fmt::format(
+      "threads={},rows={},cluster={},registers={},shared={},weight={},trigger={},chunk={}",
+      schedule.threads_per_row, schedule.max_rows_per_block, schedule.cluster,
+      schedule.register_slots, schedule.shared_slots, schedule.weight_early ? "early" : "late",
+      trigger_name(schedule.trigger), schedule.load_chunk);
+}
+
+std::string takes_text(const Tuning::Second& second) {
+  switch (second.takes) {
+    case Tuning::Takes::kFew:
+      return "few";
+    case Tuning::Takes::kMany:
+      return fmt::format("many{}", second.rows_a_multiprocessor);
+    case Tuning::Takes::kAll:
+      return "all";
+  }
+  return "";
 }
 
 }  // namespace
@@ -80,37 +100,17 @@ int held_leaf_words(const NormSpec& spec) {
   return leaf_words(spec, spec.residual_dtype_resolved());
 }
 
-int dynamic_shared_bytes(const NormSpec& spec, const Tuning& tuning) {
-  const int bytes = shared_bytes(spec, tuning);
+int dynamic_shared_bytes(const NormSpec& spec, const Schedule& schedule) {
+  const int bytes = shared_bytes(spec, schedule);
   return bytes > 48 * 1024 ? bytes : 0;
 }
 
-Tuning second_tuning(const NormSpec& spec, const Tuning& tuning) {
-  Tuning second = tuning;
-  second.threads_per_row = tuning.second.threads_per_row;
-  second.cluster = tuning.second.cluster;
-  const int row_threads = second.threads_per_row * second.cluster;
-  second.register_slots = (leaves_of(spec) + row_threads - 1) / row_threads;
-  // Of an h that waits in f32, half of the loads at a time: with all of them 256 rows of 262144
-  // elements took 209 us, so 192.
-  const bool wide = tuning.second.for_all && held_leaf_words(spec) == 8;
-  second.load_chunk = wide ? (second.register_slots + 1) / 2 : second.register_slots;
-  second.shared_slots = 0;
-  second.weight_early = true;
-  second.second = {};
-  return second;
-}
-
 std::string tuning_text(const Tuning& tuning) {
-  const Tuning::Second& second = tuning.second;
-  return fmt::format(
-      "threads={},rows={},cluster={},registers={},shared={},weight={},trigger={},chunk={}{}",
-      tuning.threads_per_row, tuning.max_rows_per_block, tuning.cluster, tuning.register_slots,
-      tuning.shared_slots, tuning.weight_early ? "early" : "late", trigger_name(tuning.trigger),
-      tuning.load_chunk,
-      second ? fmt::format(",second={}x{}{}", second.threads_per_row, second.cluster,
-                           second.for_all ? ":all" : "")
-             : "");
+  std::string text = schedule_text(tuning);
+  if (tuning.second) {
+    text += fmt::format(",second={}({})", takes_text(tuning.second), schedule_text(tuning.second));
+  }
+  return text;
 }
 
 std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target& target) {
@@ -137,20 +137,26 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
   const auto constant = [&](const char* name, const auto& value) {
     text += fmt::format("    {} = {},\n", name, value);
   };
-  const auto homes = [&](const Tuning& of) {
+  const bool pdl = spec.pdl == Pdl::kOn;
+  const auto numbers = [&](const Schedule& of) {
+    constant("kThreads", of.threads_per_row);
+    constant("kMaxRows", of.max_rows_per_block);
+    constant("kCluster", of.cluster);
     constant("kRegisterSlots", of.register_slots);
     constant("kSharedSlots", of.shared_slots);
     constant("kChunk", of.load_chunk);
     constant("kSharedBytes", shared_bytes(spec, of));
   };
+  const auto choices = [&](const Schedule& of) {
+    constant("kWeightEarly", of.weight_early);
+    constant("kTriggerAtWait", pdl && of.trigger == Trigger::kWait);
+    constant("kTriggerAtLoads", pdl && of.trigger == Trigger::kLoads);
+    constant("kTriggerAtEnd", pdl && of.trigger == Trigger::kEnd);
+  };
   constant("kHidden", spec.hidden);
   constant("kLeaf", leaf_elements(spec));
-  constant("kThreads", tuning.threads_per_row);
-  constant("kMaxRows", tuning.max_rows_per_block);
-  constant("kCluster", tuning.cluster);
-  homes(tuning);
+  numbers(tuning);
   text += "  };\n  enum : bool {\n";
-  const bool pdl = spec.pdl == Pdl::kOn;
   constant("kHeads", spec.layout == Layout::kHeads);
   constant("kHasWeight", spec.has_weight());
   constant("kOnePlus", spec.weight_form == WeightForm::kOnePlus);
@@ -161,21 +167,15 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
   constant("kExactRoot", spec.root == Root::kExact);
   constant("kPdl", pdl);
   constant("kConstantWeight", spec.constant_weight == ConstantWeight::kOn);
-  constant("kWeightEarly", tuning.weight_early);
-  constant("kTriggerAtWait", pdl && tuning.trigger == Trigger::kWait);
-  constant("kTriggerAtLoads", pdl && tuning.trigger == Trigger::kLoads);
-  constant("kTriggerAtEnd", pdl && tuning.trigger == Trigger::kEnd);
+  choices(tuning);
   constant("kRealign", realign);
   text += "  };\n};\n";
   if (tuning.second) {
-    const Tuning second = second_tuning(spec, tuning);
     text += fmt::format("#define RMSJIT_SECOND{}\nstruct Second : Spec {{\n  enum : int {{\n",
-                        cluster_dims(second));
-    constant("kThreads", second.threads_per_row);
-    constant("kCluster", second.cluster);
-    homes(second);
+                        cluster_dims(tuning.second));
+    numbers(tuning.second);
     text += "  };\n  enum : bool {\n";
-    constant("kWeightEarly", second.weight_early);
+    choices(tuning.second);
     text += "  };\n};\n";
   }
   return text + "}  // namespace rmsjit\n#endif\n";

@@ -16,9 +16,9 @@ namespace rmsjit {
 // way, or after its stores. It waits for the end of this one in any case before it touches memory.
 enum class Trigger { kWait, kLoads, kEnd };
 
-// The launch shape that the kernel is compiled for; chosen by runtime/launch_plan.cc alone. No
-// choice here changes a bit of the result (DESIGN: the fixed sum).
-struct Tuning {
+// How an entry deals rows to threads. No choice here changes a bit of the result (DESIGN: the fixed
+// sum).
+struct Schedule {
   // Threads a row in one block: a power of two, or any multiple of 32 that is at least
   // leaves_of(spec); two at least where two lanes have a term together (leaves of four elements).
   int threads_per_row = 0;
@@ -37,20 +37,27 @@ struct Tuning {
   Trigger trigger = Trigger::kLoads;
   // Leaves whose loads are in flight together before the first of them is used.
   int load_chunk = 4;
-  // A second schedule for packed rows, an entry of its own: clusters, with every slot in registers,
-  // the loads in flight together and the weight early. For launches of so few rows that a block has
-  // its multiprocessor to itself, where registers cost nothing, or for all. Up to sixteen blocks a
-  // row, which not every device has room for: prepare asks the driver.
-  struct Second {
-    int threads_per_row = 0;  // in one block; 0: there is no such entry
-    int cluster = 1;
-    bool for_all = false;
+
+  // Rows that fill whole warps.
+  int min_rows_per_block() const { return threads_per_row < 32 ? 32 / threads_per_row : 1; }
+  friend bool operator==(const Schedule&, const Schedule&) = default;
+};
+
+// What a kernel is compiled for; chosen by runtime/launch_plan.cc alone.
+struct Tuning : Schedule {
+  // Another schedule for some launches of packed rows, by their number: an entry of its own.
+  enum class Takes {
+    kFew,   // so few that each block has a multiprocessor to itself, where registers cost nothing
+    kMany,  // from rows_a_multiprocessor on: blocks in flight hide more than a short row's latency
+    kAll    // that its cluster, which not every device has room for, can have
+  };
+  struct Second : Schedule {  // threads_per_row 0: there is none
+    Takes takes = Takes::kFew;
+    int rows_a_multiprocessor = 0;
     explicit operator bool() const { return threads_per_row != 0; }
     friend bool operator==(const Second&, const Second&) = default;
   } second;
 
-  // Rows that fill whole warps.
-  int min_rows_per_block() const { return threads_per_row < 32 ? 32 / threads_per_row : 1; }
   friend bool operator==(const Tuning&, const Tuning&) = default;
 };
 
@@ -78,14 +85,16 @@ int held_leaf_words(const NormSpec& spec);
 
 // What a launch has to ask for: 0 unless the plan needs more shared memory than a kernel has by
 // itself.
-int dynamic_shared_bytes(const NormSpec& spec, const Tuning& tuning);
+int dynamic_shared_bytes(const NormSpec& spec, const Schedule& schedule);
 
-// The plan that the second schedule is compiled by. Requires tuning.second.
-Tuning second_tuning(const NormSpec& spec, const Tuning& tuning);
+// The schedule that an entry is compiled by. Requires tuning.second where it is that entry.
+inline const Schedule& schedule_of(const Tuning& tuning, KernelEntry entry) {
+  return entry == KernelEntry::kSecond ? tuning.second : static_cast<const Schedule&>(tuning);
+}
 
-// "threads=256,rows=1,cluster=1,registers=4,shared=0,weight=early,trigger=loads,chunk=4", and
-// ",second=256x16" (threads and blocks a row; ":all" for all launches) where the plan has one: for
-// tables, metadata and messages.
+// "threads=256,rows=1,cluster=1,registers=4,shared=0,weight=early,trigger=loads,chunk=4", and where
+// the plan has a second schedule ",second=few(threads=...)", "many8(...)" from eight rows a
+// multiprocessor on, or "all(...)": for tables, metadata and messages.
 std::string tuning_text(const Tuning& tuning);
 
 // Requires: spec is canonical for target, tuning is valid for spec. The same arguments always give

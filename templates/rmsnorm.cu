@@ -12,8 +12,8 @@ template <class Spec, bool kPacked>
 RMSJIT_DEVICE void rmsnorm_entry(const rmsjit::RmsNormParams& params) {
   using Scratch = rmsjit::Scratch<Spec>;
   if constexpr (sizeof(Scratch) > 48 * 1024) {
-    extern __shared__ Scratch dynamic_scratch[];
-    rmsjit::rmsnorm_rows<Spec, kPacked>(params, dynamic_scratch[0]);
+    extern __shared__ rmsjit::Words<4> dynamic_shared[];  // one name has one type in all entries
+    rmsjit::rmsnorm_rows<Spec, kPacked>(params, reinterpret_cast<Scratch&>(dynamic_shared[0]));
   } else {
     __shared__ Scratch scratch;
     rmsjit::rmsnorm_rows<Spec, kPacked>(params, scratch);

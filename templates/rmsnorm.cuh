@@ -263,7 +263,17 @@ struct RowWork {
   using Held = HeldLeaf<Spec>;
   template <class T>
   using Leaf = LeafOf<Spec, T>;
-  enum : bool { kRealign = Spec::kRealign && !kPacked };
+  enum : bool {
+    kRealign = Spec::kRealign && !kPacked,
+    // A row that is not there branches around its work instead of predicating each load and store:
+    // with a residual, or several slots, ptxas moved predicated accesses behind the sum (fused add
+    // of 256 elements: 1.51 -> 1.70 us). Not where lanes of other rows take part in the work.
+    kBranches = kPacked && Spec::kMaxRows > 1 && Spec::kLeaf == 8 &&
+                (Spec::kResidual || S::kSlots > 1),
+    // Addresses before the loads instead of after the sum, y's at least: 1 to 3 % of short rows.
+    kSoonY = Spec::kMaxRows > 1 && !(Spec::kPdl && Spec::kResidual),
+    kSoonAll = kSoonY && !Spec::kResidual
+  };
   template <class T>
   using Loaded = typename PickType<kRealign, Pieces<Leaf<T>>, Leaf<T>>::type;
   // Weights in flight together where they are not loaded before the sum.
@@ -281,19 +291,19 @@ struct RowWork {
 
   // Done before the PDL wait: the addresses come from the arguments alone.
   RMSJIT_DEVICE RowWork(const RmsNormParams& p, Scratch<Spec>& shared, const Place<kPacked>& at)
-      : scratch(shared), there(at.there) {
+      : scratch(shared), there(kBranches || at.there) {
     const int first = row_thread<Spec>() * Spec::kLeaf;
     // Of a row that is not there nothing is loaded or stored, wherever it would be.
     const auto offset = [&](u64 token_stride, u64 head_stride) {
       return at.token * token_stride + (Spec::kHeads ? at.head * head_stride : 0);
     };
-    x = leaf_at<X>(p.x, first,
+    x = leaf_at<X, kSoonAll>(p.x, first,
                    offset(whole<kPacked>(p.x_token_stride, p.upper.x_token_stride),
                           whole<kPacked>(p.x_head_stride, p.upper.x_head_stride)));
-    y = leaf_at<Y>(p.y, first,
+    y = leaf_at<Y, kSoonY>(p.y, first,
                    offset(whole<kPacked>(p.y_token_stride, p.upper.y_token_stride),
                           whole<kPacked>(p.y_head_stride, p.upper.y_head_stride)));
-    weight = leaf_at<W>(p.weight, first, 0);
+    weight = leaf_at<W, kSoonAll>(p.weight, first, 0);
     if constexpr (Spec::kResidual) {
       residual = leaf_at<R>(
           p.residual, first,
@@ -307,10 +317,15 @@ struct RowWork {
   }
 
   // The address of element `first` of the row that begins so many bytes into a tensor.
-  template <class T>
+  template <class T, bool kSoon = false>
   static RMSJIT_DEVICE typename T::Storage* leaf_at(const void* tensor, int first, u64 bytes) {
-    const u64 row = reinterpret_cast<u64>(tensor) + bytes;
-    return reinterpret_cast<typename T::Storage*>(row) + first;
+    using Storage = typename T::Storage;
+    const u64 base = reinterpret_cast<u64>(tensor);
+    if constexpr (kSoon) {
+      bytes = computed(bytes + static_cast<u64>(first) * sizeof(Storage));
+      return reinterpret_cast<Storage*>(base + bytes);
+    }
+    return reinterpret_cast<Storage*>(base + bytes) + first;
   }
 
   RMSJIT_DEVICE void load_weight(int slot, Leaf<W>& w) const {
@@ -465,14 +480,17 @@ struct RowWork {
 };
 
 // The kernel. Every thread of the block runs all of it: one whose row is not there skips its loads
-// and stores, never a wait, a barrier or a shuffle. Without branches around the row, ptxas has its
-// loads and its addresses in one stretch of code.
+// and stores, never a wait, a barrier or a shuffle. Short rows have no branches around them: ptxas
+// then has their loads and addresses in one stretch of code.
 template <class Spec, bool kPacked>
 RMSJIT_DEVICE void rmsnorm_rows(const RmsNormParams& p, Scratch<Spec>& scratch) {
   static_assert(sizeof(Scratch<Spec>) == Spec::kSharedBytes,
                 "host and device disagree on shared memory: see render_spec.cc");
   if constexpr (Spec::kCluster > 1) begin_cluster(scratch);
-  RowWork<Spec, kPacked> work(p, scratch, place_of_row<Spec, kPacked>(p));
+  using Work = RowWork<Spec, kPacked>;
+  const Place<kPacked> at = place_of_row<Spec, kPacked>(p);
+  const bool works = !Work::kBranches || at.there;
+  Work work(p, scratch, at);
   if constexpr (Spec::kWeightEarly && Spec::kConstantWeight) work.load_early_weights();
   if constexpr (Spec::kPdl) {
     // ptxas would move all of that behind the wait, next to its use.
@@ -480,8 +498,10 @@ RMSJIT_DEVICE void rmsnorm_rows(const RmsNormParams& p, Scratch<Spec>& scratch) 
     pdl_wait();
   }
   if constexpr (Spec::kTriggerAtWait) pdl_trigger();
-  const float sum = row_sum<Spec>(work.read(), scratch);
-  work.write(reciprocal_rms<Spec>(sum, p.eps));
+  float terms = 0.0f;
+  if (works) terms = work.read();
+  const float sum = row_sum<Spec>(terms, scratch);
+  if (works) work.write(reciprocal_rms<Spec>(sum, p.eps));
   if constexpr (Spec::kTriggerAtEnd) pdl_trigger();
 }
 

@@ -53,10 +53,35 @@ void force_homes(const NormSpec& spec, int turn, Tuning& tuning) {
   tuning.register_slots = in_registers[turn % 6];
   tuning.shared_slots = std::min({in_shared[turn % 6], slots - tuning.register_slots, shareable});
   tuning.weight_early = tuning.register_slots == slots && turn % 4 < 2;
-  if (tuning.cluster == 1 || tuning.shared_slots == 0) return;
-  // Of the same blocks, or of twice as many with half of the threads.
-  const bool more = turn % 2 == 1 && tuning.threads_per_row >= 64;
-  tuning.second = {tuning.threads_per_row / (more ? 2 : 1), tuning.cluster * (more ? 2 : 1)};
+}
+
+// A second schedule: of the same blocks in registers, or of twice as many with half of the threads,
+// where the row has a cluster; else for half of the plans one of half or twice the threads.
+void force_second(const NormSpec& spec, int turn, Tuning& tuning) {
+  const bool odd = turn % 2 == 1;
+  BlockShape shape{tuning.threads_per_row, 1, static_cast<Trigger>((turn + 1) % 3)};
+  tuning.second = {};
+  if (tuning.cluster > 1) {
+    if (tuning.shared_slots == 0) return;
+    const bool more = odd && shape.threads >= 64;
+    shape.threads /= more ? 2 : 1;
+    shape.cluster = tuning.cluster * (more ? 2 : 1);
+    const int row_threads = shape.threads * shape.cluster;
+    Schedule& second = tuning.second = {tuning, Tuning::Takes::kFew};
+    second.threads_per_row = shape.threads;
+    second.cluster = shape.cluster;
+    second.register_slots = second.load_chunk = (leaves_of(spec) + row_threads - 1) / row_threads;
+    second.shared_slots = 0;
+    second.weight_early = true;
+  } else if (turn / 2 % 2 == 0 && leaves_of(spec) <= 2048) {
+    while ((shape.threads & (shape.threads - 1)) != 0) shape.threads &= shape.threads - 1;
+    const int fewest = leaf_elements(spec) == 4 && leaves_of(spec) > 1 ? 2 : 1;
+    shape.threads = odd && shape.threads >= 2 * fewest ? shape.threads / 2
+                                                       : std::min(2 * shape.threads, 1024);
+    shape.rows = pick_rows(shape.threads, turn);
+    shape.weight = odd ? WeightLoad::kLate : WeightLoad::kEarly;
+    tuning.second = {complete_schedule(spec, kTarget, shape), Tuning::Takes::kMany, 8};
+  }
 }
 
 Tuning forced_plan(const NormSpec& spec, int turn, int kind) {
@@ -77,6 +102,7 @@ Tuning forced_plan(const NormSpec& spec, int turn, int kind) {
   }
   Tuning tuning = complete_tuning(spec, kTarget, shape);
   force_homes(spec, turn + kind, tuning);
+  force_second(spec, turn + kind, tuning);
   if (turn % 4 == 1) tuning.load_chunk = 1;
   if (turn % 4 == 2) tuning.load_chunk = 3;
   return tuning;

@@ -63,10 +63,11 @@ class EmulatedKernel : public testing::TestWithParam<int> {
   }
   bool is_long() const { return spec().hidden > 2000; }
 
-  // Every legal rows_per_block that differs in kind: least, most, and one between.
-  std::vector<int> row_counts() const {
-    const int least = plan_.tuning.min_rows_per_block();
-    const int most = plan_.tuning.max_rows_per_block;
+  // Every rows_per_block legal for an entry that differs in kind: least, most, and one between.
+  std::vector<int> row_counts(Entry entry) const {
+    const rmsjit::Schedule& deal = schedule_of(plan_.tuning, entry);
+    const int least = deal.min_rows_per_block();
+    const int most = deal.max_rows_per_block;
     std::vector<int> counts = {least};
     if (most > 2 * least) counts.push_back(most / least / 2 * least);
     if (most > least) counts.push_back(most);
@@ -91,10 +92,10 @@ TEST_P(EmulatedKernel, IsTheKernelOfItsPlan) {
 
 // All kinds of rows as one batch, tight strides, each entry under each schedule.
 TEST_P(EmulatedKernel, GivesTheFixedBitsUnderEverySchedule) {
-  const std::vector<int> counts = row_counts();
   uint32_t turn = 0;
   for (Entry entry : {Entry::kPacked, Entry::kAny, Entry::kSecond}) {
     if (!has(entry)) continue;
+    const std::vector<int> counts = row_counts(entry);
     for (Schedule schedule : kSchedules) {
       LaunchCase c;
       c.entry = entry;
@@ -116,12 +117,12 @@ TEST_P(EmulatedKernel, GivesTheFixedBitsUnderEverySchedule) {
 // A row alone, in odd batches, at each place of a block, and in blocks with idle rows.
 TEST_P(EmulatedKernel, GivesARowTheSameBitsInEveryBatch) {
   uint32_t turn = 0;
-  for (int rows_per_block : row_counts()) {
+  const auto run_batches = [&](int rows_per_block, const auto& entry_of) {
     for (int64_t rows :
          {int64_t{1}, int64_t{rows_per_block} + 1, int64_t{2 * rows_per_block} - 1}) {
       if (rows * spec().hidden > 40000 && rows > 3) continue;
       LaunchCase c;
-      c.entry = ++turn % 2 == 0 ? Entry::kPacked : Entry::kAny;
+      c.entry = entry_of(++turn);
       c.schedule = kSchedules[turn % 4];
       c.seed = turn;
       c.first_row = static_cast<int>(turn * 5);
@@ -129,9 +130,16 @@ TEST_P(EmulatedKernel, GivesARowTheSameBitsInEveryBatch) {
       c.rows_per_block = rows_per_block;
       c.tokens = rows;
       if (heads() && turn % 2 == 0) std::swap(c.tokens, c.heads);
-      c.x.token_pad = 3 + turn;
+      c.x.token_pad = c.entry == Entry::kSecond ? 8 * turn : 3 + turn;
       ASSERT_NO_FATAL_FAILURE(expect_right(c));
     }
+  };
+  for (int rows : row_counts(Entry::kAny)) {
+    run_batches(rows, [](uint32_t n) { return n % 2 == 0 ? Entry::kPacked : Entry::kAny; });
+  }
+  if (!has(Entry::kSecond)) return;
+  for (int rows : row_counts(Entry::kSecond)) {
+    run_batches(rows, [](uint32_t) { return Entry::kSecond; });
   }
 }
 
@@ -148,7 +156,7 @@ TEST_P(UnalignedKernel, TakesEveryAlignmentOfEachTensor) {
     const int64_t step = dtype_bytes(types[tensor]);
     for (int64_t offset = step; offset < (is_long() ? 2 * step : 16); offset += step) {
       LaunchCase c;
-      c.rows_per_block = row_counts().front();
+      c.rows_per_block = row_counts(c.entry).front();
       c.tokens = 2;
       c.first_row = static_cast<int>(offset);
       int64_t* const offsets[] = {&c.x.offset_bytes, &c.residual.offset_bytes,
@@ -168,7 +176,7 @@ TEST_P(EmulatedKernel, KeepsTheStridesOfTheTensorsApart) {
       if (outside && !heads()) continue;
       LaunchCase c;
       c.entry = entry;
-      c.rows_per_block = row_counts().back();
+      c.rows_per_block = row_counts(entry).back();
       c.tokens = 3;
       // A block has all of them, or some, and several tokens or one.
       c.heads = heads() ? (is_long() ? 2 : entry == Entry::kAny ? 12 : 8) : 1;

@@ -197,8 +197,7 @@ std::string run_case(const Kernel& kernel, const KernelPlan& plan, const RowPool
   launch.params = &tensors.params();
   launch.scratch_bytes = entry.scratch_bytes;
   launch.scratch_align = entry.scratch_align;
-  const Tuning tuning =
-      c.entry == Entry::kSecond ? second_tuning(plan.spec, plan.tuning) : plan.tuning;
+  const rmsjit::Schedule& tuning = schedule_of(plan.tuning, c.entry);
   launch.threads_per_row = static_cast<unsigned>(tuning.threads_per_row);
   launch.rows_per_block = static_cast<unsigned>(c.rows_per_block);
   launch.cluster = static_cast<unsigned>(tuning.cluster);

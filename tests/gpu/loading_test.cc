@@ -66,14 +66,16 @@ class Watch {
 
 class Loading : public OnDevice {
  protected:
-  // Each entry's first launch: for few rows (where there is one), packed, any.
+  // Each entry's first launch: the second schedule's (where there is one), packed, any.
   void launch_each(const NormSpec& spec, const Tuning& tuning, const rmsjit_kernel* kernel) {
-    const int64_t few =
-        second_limit(tuning, cuda->attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT));
-    const auto set = std::move(bench::make_tensor_sets(*cuda, spec, few + 2, 1)[0]);
+    const SecondRows second = second_rows(
+        tuning.second, cuda->attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT));
+    const bool all = tuning.second.takes == Tuning::Takes::kAll;
+    const auto most = static_cast<int64_t>(all ? 1 : second.first + second.count % (1 << 20) + 1);
+    const auto set = std::move(bench::make_tensor_sets(*cuda, spec, most + 1, 1)[0]);
     rmsjit_args args = tight_args(spec, set, 1);
     expect_launch(kernel, args, stream->get());
-    args.tokens = few + 1;
+    args.tokens = most;
     expect_launch(kernel, args, stream->get());
     args.x = static_cast<const char*>(args.x) + dtype_bytes(spec.x_dtype());
     expect_launch(kernel, args, stream->get());

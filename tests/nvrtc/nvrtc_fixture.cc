@@ -70,7 +70,9 @@ void expect_shippable(const KernelId& id, const CompiledImage& image) {
   // Registers are given to a warp in units of 8 a thread, out of 65536 a multiprocessor.
   // Those of an image are its thirstiest entry's.
   int threads = id.tuning.threads_per_row * id.tuning.max_rows_per_block;
-  if (id.tuning.second) threads = std::min(threads, id.tuning.second.threads_per_row);
+  if (const Schedule& second = id.tuning.second; id.tuning.second) {
+    threads = std::min(threads, second.threads_per_row * second.max_rows_per_block);
+  }
   EXPECT_LE((image.registers + 7) / 8 * 8 * threads, 65536) << threads << " threads a block";
   EXPECT_LE(image.shared_bytes, 48 * 1024);
   for (KernelEntry entry : {KernelEntry::kPacked, KernelEntry::kAny, KernelEntry::kSecond}) {

@@ -91,8 +91,12 @@ TEST(LaunchArgs, HeadsAreDealtOutInTwoDimensions) {
         EXPECT_EQ(exchanged ? stride.head : stride.token, tokens > 1 ? heads * 256 : 0);
         EXPECT_EQ(exchanged ? stride.token : stride.head, heads > 1 ? 256 : 0);
       }
-      // Without idle rows but at the end, whatever the counts are.
-      EXPECT_LE(grid.rows, std::max<int64_t>(128 / 16, 2 * as_tokens) * heads_a_block);
+      // Without idle rows but at the end, unless there are many rows of an odd number of heads.
+      const Schedule& schedule = schedule_of(facts.tuning, block.entry);
+      const bool many = tokens * heads >= schedule.max_rows_per_block * facts.multiprocessors;
+      const int least = many && !exchanged ? schedule.max_rows_per_block
+                                           : 128 / schedule.threads_per_row;
+      EXPECT_LE(grid.rows, std::max<int64_t>(least, 2 * as_tokens) * heads_a_block);
       if (tokens <= 65535) {
         EXPECT_FALSE(exchanged);
       }
@@ -199,9 +203,8 @@ TEST(LaunchArgs, ThePackedEntryNeedsEveryPointerAndUsedStrideAtSixteenBytes) {
 
 TEST(LaunchArgs, FewAlignedRowsTakeTheSecondSchedule) {
   const LaunchFacts facts = facts_of("hidden=65536");
-  ASSERT_TRUE(facts.tuning.second);
-  const int64_t most = facts.multiprocessors / facts.tuning.cluster;
-  EXPECT_EQ(facts.second_rows, most);
+  ASSERT_EQ(facts.tuning.second.takes, Tuning::Takes::kFew);
+  const int64_t most = facts.multiprocessors / facts.tuning.second.cluster;
   const auto entry = [&](int64_t rows, int64_t stride) {
     rmsjit_args args = args_for(facts, rows);
     args.x_token_stride = stride;
@@ -216,9 +219,34 @@ TEST(LaunchArgs, FewAlignedRowsTakeTheSecondSchedule) {
   EXPECT_EQ(entry(most, 65537), KernelEntry::kAny);
 }
 
+TEST(LaunchArgs, ManyAlignedRowsTakeTheSecondScheduleAndItsBlocks) {
+  LaunchFacts facts = facts_of("hidden=512,residual=add,layout=heads");
+  Tuning tuning = facts.tuning;
+  tuning.second = {tuning, Tuning::Takes::kMany, 8};
+  tuning.second.threads_per_row = 32;
+  tuning.second.max_rows_per_block = 4;
+  facts = LaunchFacts(*parse_spec("hidden=512,residual=add,layout=heads"), tuning, 100);
+  const auto block_of = [&](int64_t tokens, int64_t heads, int64_t pad) {
+    rmsjit_args args = args_for(facts, tokens, heads);
+    args.x_token_stride += pad;
+    LaunchBlock block;
+    const Status status = make_block(facts, args, block);
+    EXPECT_TRUE(status.ok()) << status.message();
+    return block;
+  };
+  EXPECT_EQ(block_of(799, 1, 0).entry, KernelEntry::kPacked);
+  EXPECT_EQ(block_of(800, 1, 0).entry, KernelEntry::kSecond);
+  EXPECT_EQ(block_of(200, 4, 0).entry, KernelEntry::kSecond) << "rows, not tokens";
+  EXPECT_EQ(block_of(int64_t{1} << 30, 1, 0).entry, KernelEntry::kSecond);
+  EXPECT_EQ(block_of(800, 1, 1).entry, KernelEntry::kAny);
+  EXPECT_EQ(block_of(800, 1, 0).grid.rows, 4u);
+  EXPECT_EQ(block_of(800, 1, 0).grid.x, 1u);
+  EXPECT_EQ(block_of(800, 1, 0).grid.y, 200u);
+}
+
 TEST(LaunchArgs, TheSecondScheduleHasAGridOfItsOwn) {
   const LaunchFacts facts = facts_of("hidden=262144,residual=add");
-  ASSERT_TRUE(facts.tuning.second.for_all);
+  ASSERT_EQ(facts.tuning.second.takes, Tuning::Takes::kAll);
   EXPECT_EQ(facts.tuning.second.cluster, 16);
   rmsjit_args args = args_for(facts, 1000);
   LaunchBlock block;

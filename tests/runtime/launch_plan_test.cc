@@ -18,15 +18,16 @@ NormSpec spec_of(const std::string& text, const Target& target) {
   return canonical(*spec, target);
 }
 
-void expect_legal(const NormSpec& spec, const Target& target) {
-  const Tuning t = launch_plan(spec, target);
-  SCOPED_TRACE(spec_text(spec) + " on " + target.name() + ": " + tuning_text(t));
+void expect_legal(const NormSpec& spec, const Schedule& t, const Target& target) {
   const int leaves = leaves_of(spec);
   const int row_threads = t.threads_per_row * t.cluster;
   const int slots = (leaves + row_threads - 1) / row_threads;
   EXPECT_LE(t.threads_per_row * t.max_rows_per_block, 1024);
   EXPECT_TRUE(t.threads_per_row % 32 == 0 || 32 % t.threads_per_row == 0);
   EXPECT_EQ(t.threads_per_row * t.max_rows_per_block % 32, 0);
+  if (leaf_elements(spec) == 4 && leaves > 1) {
+    EXPECT_GE(t.threads_per_row, 2);
+  }
   if (slots > 1) {
     EXPECT_EQ(row_threads & (row_threads - 1), 0);
   }
@@ -34,14 +35,6 @@ void expect_legal(const NormSpec& spec, const Target& target) {
   EXPECT_GE(t.load_chunk, 1);
   if (t.weight_early) {
     EXPECT_EQ(t.register_slots, slots);
-  }
-  if (t.second) {
-    EXPECT_GT(t.cluster, 1);
-    EXPECT_LE(t.second.threads_per_row, 512);
-    EXPECT_LE(t.second.cluster, 16);
-    if (t.second.cluster <= 8) {
-      EXPECT_EQ(t.shared_slots, slots);
-    }
   }
   if (t.shared_slots > 0) {
     EXPECT_EQ(t.max_rows_per_block, 1);
@@ -52,11 +45,23 @@ void expect_legal(const NormSpec& spec, const Target& target) {
   if (t.cluster > 1) {
     EXPECT_EQ(t.max_rows_per_block, 1);
     EXPECT_GE(t.threads_per_row, 64);
-    EXPECT_LE(t.cluster, 8);
     EXPECT_EQ(t.cluster & (t.cluster - 1), 0);
   }
   const int shared = target.sm == 90 || target.sm == 100 ? 227 : target.sm == 80 ? 163 : 99;
   EXPECT_LE(dynamic_shared_bytes(spec, t), shared * 1024);
+}
+
+void expect_legal(const NormSpec& spec, const Target& target) {
+  const Tuning t = launch_plan(spec, target);
+  SCOPED_TRACE(spec_text(spec) + " on " + target.name() + ": " + tuning_text(t));
+  expect_legal(spec, t, target);
+  EXPECT_LE(t.cluster, 8);
+  if (!t.second) return;
+  expect_legal(spec, t.second, target);
+  EXPECT_LE(t.second.cluster, 16);
+  const bool many = t.second.takes == Tuning::Takes::kMany;
+  EXPECT_EQ(many, t.cluster == 1) << "what a cluster's rows win is for few rows, or for all";
+  EXPECT_EQ(many, t.second.rows_a_multiprocessor > 0);
 }
 
 TEST(LaunchPlan, IsLegalForEverySizeTypeAndTarget) {
@@ -81,19 +86,48 @@ TEST(LaunchPlan, GivesLongRowsAClusterWhereThereAreClusters) {
   }
 }
 
-TEST(LaunchPlan, GivesLongRowsASecondScheduleInRegisters) {
+TEST(LaunchPlan, GivesLongRowsASecondSchedule) {
+  using enum Tuning::Takes;
   const Target target{90};
-  const auto second = [&](const char* text) {
-    return launch_plan(spec_of(text, target), target).second;
+  struct Want {
+    const char* text;
+    Tuning::Takes takes;
+    int threads, cluster, registers, shared;
   };
-  EXPECT_EQ(second("hidden=32768"), (Tuning::Second{256, 8}));
-  EXPECT_EQ(second("hidden=65536,pdl=on"), (Tuning::Second{256, 8}));
-  EXPECT_FALSE(second("hidden=65536,residual=add")) << "in registers already";
-  EXPECT_EQ(second("hidden=262144"), (Tuning::Second{256, 16}));
-  EXPECT_EQ(second("hidden=262144,residual=add"), (Tuning::Second{512, 16, true}));
-  EXPECT_FALSE(second("hidden=262144,x=f32,residual=add")) << "more than the registers hold";
-  EXPECT_FALSE(second("hidden=8192"));
-  EXPECT_FALSE(launch_plan(spec_of("hidden=65536", Target{80}), Target{80}).second);
+  for (const Want& want : {Want{"hidden=32768", kFew, 256, 8, 2, 0},
+                           Want{"hidden=65536,pdl=on", kFew, 256, 8, 4, 0},
+                           Want{"hidden=262144", kAll, 512, 16, 0, 4},
+                           Want{"hidden=262144,pdl=on", kAll, 256, 16, 8, 0},
+                           Want{"hidden=262144,residual=add", kAll, 256, 16, 8, 0}}) {
+    SCOPED_TRACE(want.text);
+    const Tuning::Second second = launch_plan(spec_of(want.text, target), target).second;
+    ASSERT_TRUE(second);
+    EXPECT_EQ(second.takes, want.takes);
+    EXPECT_EQ(second.threads_per_row, want.threads);
+    EXPECT_EQ(second.cluster, want.cluster);
+    EXPECT_EQ(second.register_slots, want.registers);
+    EXPECT_EQ(second.shared_slots, want.shared);
+  }
+  const auto has_second = [&](const char* text, int sm) {
+    return static_cast<bool>(launch_plan(spec_of(text, Target{sm}), Target{sm}).second);
+  };
+  EXPECT_FALSE(has_second("hidden=65536,residual=add", 90)) << "in registers already";
+  EXPECT_FALSE(has_second("hidden=262144,x=f32,residual=add", 90)) << "more than registers hold";
+  EXPECT_FALSE(has_second("hidden=65536", 80));
+}
+
+TEST(LaunchPlan, GivesShortRowsASecondScheduleForManyWhereItPays) {
+  for (int sm : {80, 90}) {
+    const Target target{sm};
+    const auto second = [&](const char* text) {
+      return launch_plan(spec_of(text, target), target).second;
+    };
+    const Tuning::Second add = second("hidden=1024,residual=add");
+    EXPECT_EQ(add.takes, Tuning::Takes::kMany);
+    EXPECT_EQ(add.threads_per_row, 32);
+    EXPECT_GT(add.rows_a_multiprocessor, 0);
+    EXPECT_FALSE(second("hidden=1021,residual=add")) << "realigned";
+  }
 }
 
 TEST(LaunchPlan, GivesRealignedRowsAThreadALeafOrAtMostThreeLeavesAThread) {

@@ -88,9 +88,11 @@ TEST(RenderSpec, GivesEachTuningAnotherText) {
   tunings[6].trigger = Trigger::kWait;
   tunings[7].load_chunk = 2;
   tunings[8].cluster = 4;
-  tunings[9].second = {128, 8};
-  tunings[10].second = {128, 16};
-  tunings[11].second = {64, 16};
+  tunings[9].second = {plain_tuning(), Tuning::Takes::kMany, 8};
+  tunings[10].second = tunings[9].second;
+  tunings[10].second.threads_per_row *= 2;
+  tunings[11].second = tunings[9].second;
+  tunings[11].second.weight_early = !tunings[9].second.weight_early;
   std::map<std::string, size_t> seen;
   for (size_t i = 0; i < tunings.size(); ++i) {
     const auto [at, fresh] = seen.emplace(code(spec, tunings[i]), i);
@@ -99,24 +101,42 @@ TEST(RenderSpec, GivesEachTuningAnotherText) {
   }
 }
 
-TEST(RenderSpec, ASecondScheduleHoldsEverythingInRegisters) {
+TEST(RenderSpec, ASecondScheduleIsASpecOfItsOwn) {
   Tuning tuning;
   tuning.threads_per_row = 256;
   tuning.cluster = 8;
   tuning.register_slots = 0;
   tuning.shared_slots = 4;
   tuning.weight_early = false;
-  const NormSpec spec = parsed("hidden=65536");
+  const NormSpec spec = parsed("hidden=65536,pdl=on");
   EXPECT_EQ(code(spec, tuning).find("Second"), std::string::npos);
-  tuning.second = {128, 16};
+  tuning.second = {tuning, Tuning::Takes::kFew};
+  tuning.second.threads_per_row = 128;
+  tuning.second.cluster = 16;
+  tuning.second.register_slots = 4;
+  tuning.second.shared_slots = 0;
+  tuning.second.weight_early = true;
+  tuning.second.trigger = Trigger::kEnd;
   const std::string text = code(spec, tuning);
   const std::string second = text.substr(text.find("struct Second : Spec"));
   EXPECT_NE(text.find("#define RMSJIT_SECOND __cluster_dims__(16, 1, 1)\n"), std::string::npos);
   for (const char* constant :
-       {"kThreads = 128,", "kCluster = 16,", "kRegisterSlots = 4,", "kSharedSlots = 0,",
-        "kChunk = 4,", "kSharedBytes = 2592,", "kWeightEarly = true,"}) {
+       {"kThreads = 128,", "kMaxRows = 1,", "kCluster = 16,", "kRegisterSlots = 4,",
+        "kSharedSlots = 0,", "kChunk = 4,", "kSharedBytes = 2592,", "kWeightEarly = true,",
+        "kTriggerAtLoads = false,", "kTriggerAtEnd = true,"}) {
     EXPECT_NE(second.find(constant), std::string::npos) << constant << second;
   }
+}
+
+TEST(RenderSpec, TheTextOfATuningSaysWhichLaunchesTheSecondScheduleTakes) {
+  Tuning tuning = plain_tuning();
+  const std::string first = tuning_text(tuning);
+  tuning.second = {tuning, Tuning::Takes::kMany, 8};
+  EXPECT_EQ(tuning_text(tuning), first + ",second=many8(" + first + ")");
+  tuning.second.takes = Tuning::Takes::kFew;
+  EXPECT_EQ(tuning_text(tuning), first + ",second=few(" + first + ")");
+  tuning.second.takes = Tuning::Takes::kAll;
+  EXPECT_EQ(tuning_text(tuning), first + ",second=all(" + first + ")");
 }
 
 TEST(RenderSpec, RendersTheReciprocalAsTheNearestFloat) {

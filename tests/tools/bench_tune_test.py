@@ -11,6 +11,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PLANS = ROOT / "runtime" / "plans" / "sm_90.inc"
+MANY = ROOT / "runtime" / "plans" / "sm_90_many.inc"
 RECORDS = sorted((ROOT / "tools" / "bench" / "results").glob("*tune*.json"))
 BENCH = sys.argv.pop(1)
 
@@ -28,6 +29,7 @@ class Tune(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.plans = self.folder / "plans.inc"
+        self.many = self.folder / "plans_many.inc"
 
     def record(self, cells):
         path = self.folder / "record.json"
@@ -49,6 +51,7 @@ class Tune(unittest.TestCase):
         plan = "{2048, {256, 1, kEnd}"
         self.assertIn(plan, text)
         self.plans.write_text(text.replace(plan, "{2048, {128, 4, kEnd}"))
+        self.many.write_text(MANY.read_text())
         self.assertEqual(tune(self.plans, RECORDS, "--check").returncode, 1)
         self.assertEqual(tune(self.plans, RECORDS).returncode, 0)
         self.assertEqual(self.plans.read_text(), text)
@@ -77,6 +80,40 @@ class Tune(unittest.TestCase):
         cells = [self.cell(65536, 256, [3.0, 3.0]), self.cell(65536, 1024, [2.0, 2.5]), cluster]
         self.assertEqual(tune(self.plans, [self.record(cells)]).returncode, 0)
         self.assertEqual(self.plans.read_text(), "{8192, {256, 1, kEnd, 8}},\n")
+
+    @staticmethod
+    def batches(threads, us, late=False):
+        tuning = f"threads={threads},rows=1,cluster=1,trigger=end"
+        return {
+            "spec": "hidden=4096,x=bf16",
+            "tuning": tuning,
+            "late": late,
+            "multiprocessors": 100,
+            "rows": [1, 512, 1024, 2048],
+            "us": us,
+        }
+
+    def test_a_second_schedule_takes_many_rows_where_one_is_three_percent_faster(self):
+        self.plans.write_text("{512, {256, 1, kEnd}},\n")
+        self.many.write_text("{1 << 20, {}},\n")
+        first, none = self.plans.read_text(), self.many.read_text()
+        few = self.batches(256, [1.0, 2.0, 3.02, 6.05])
+        self.assertEqual(tune(self.plans, [self.record([few, self.batches(128, [2, 3, 3, 6])])]).returncode, 0)
+        self.assertEqual((self.plans.read_text(), self.many.read_text()), (first, none))
+        many = self.batches(128, [2.0, 3.0, 2.9, 5.5], late=True)
+        self.assertEqual(tune(self.plans, [self.record([few, many])]).returncode, 0)
+        self.assertEqual(self.plans.read_text(), first)
+        # From 1000 rows on: of those measured, from 1024.
+        want = "{512, {128, 1, kEnd, 1, kLate, 10}},\n"
+        self.assertEqual(self.many.read_text(), want + none)
+        self.assertEqual(tune(self.plans, [self.record([few, many])], "--check").returncode, 0)
+
+    def test_without_a_file_for_them_there_are_no_second_schedules(self):
+        self.plans.write_text("{512, {256, 1, kEnd}},\n")
+        cells = [self.batches(256, [1.0, 2.0, 3.0, 6.0]), self.batches(128, [2, 3, 2, 4])]
+        self.assertEqual(tune(self.plans, [self.record(cells)]).returncode, 0)
+        self.assertEqual(self.plans.read_text(), "{512, {256, 1, kEnd}},\n")
+        self.assertFalse(self.many.exists())
 
     def test_a_file_of_another_form_is_named(self):
         self.plans.write_text("{512, 256}\n")

@@ -90,7 +90,6 @@ KernelUnderTest::KernelUnderTest(const Cuda& cuda, const KernelId& id, const std
       id_(id),
       facts_(id.spec, id.tuning, cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)) {
   cuda.check(cuda.api().cuModuleLoadData(&module_, image.data()), "cuModuleLoadData");
-  const int shared = dynamic_shared_bytes(id.spec, id.tuning);
   for (int i = 0; i < kKernelEntries; ++i) {
     const auto entry = static_cast<KernelEntry>(i);
     if (entry == KernelEntry::kSecond && !id.tuning.second) continue;
@@ -100,20 +99,21 @@ KernelUnderTest::KernelUnderTest(const Cuda& cuda, const KernelId& id, const std
     const auto allow = [&](CUfunction_attribute attribute, int value) {
       cuda.check(cuda.api().cuFuncSetAttribute(function, attribute, value), "cuFuncSetAttribute");
     };
-    if (entry == KernelEntry::kSecond) {
-      allow(CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1);
-    } else if (shared != 0) {
-      allow(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared);
-    }
+    const Schedule& schedule = schedule_of(id.tuning, entry);
+    const int shared = dynamic_shared_bytes(id.spec, schedule);
+    if (schedule.cluster > 8) allow(CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1);
+    if (shared != 0) allow(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared);
   }
 }
 
 KernelUnderTest::~KernelUnderTest() { cuda_.api().cuModuleUnload(module_); }
 
 void KernelUnderTest::launch(CUstream stream, const TensorSet& set, int64_t rows) const {
+  const bool second = facts_.second_rows.take(rows);
+  const Schedule& schedule =
+      schedule_of(id_.tuning, second ? KernelEntry::kSecond : KernelEntry::kPacked);
   launch(stream, contiguous_args(id_.spec, set, rows),
-         rows_per_block(id_.tuning, rows, facts_.multiprocessors),
-         rows <= second_limit(id_.tuning, facts_.multiprocessors));
+         rows_per_block(schedule, rows, facts_.multiprocessors), second);
 }
 
 void KernelUnderTest::launch(CUstream stream, const rmsjit_args& args, int rows_a_block,
@@ -126,9 +126,8 @@ void KernelUnderTest::launch(CUstream stream, const rmsjit_args& args, int rows_
   if (entry != KernelEntry::kAny) {
     entry = second && id_.tuning.second ? KernelEntry::kSecond : KernelEntry::kPacked;
   }
-  const Tuning tuning =
-      entry == KernelEntry::kSecond ? second_tuning(spec, id_.tuning) : id_.tuning;
-  const LaunchGrid grid = launch_grid(tuning.cluster, facts_.has_heads, args.tokens,
+  const Schedule& schedule = schedule_of(id_.tuning, entry);
+  const LaunchGrid grid = launch_grid(schedule.cluster, facts_.has_heads, args.tokens,
                                       facts_.has_heads ? args.heads : 1, rows_a_block);
   block.params.heads_shift = static_cast<unsigned short>(grid.heads_shift);
   block.params.block_tokens = static_cast<unsigned short>(grid.tokens());
@@ -138,10 +137,10 @@ void KernelUnderTest::launch(CUstream stream, const rmsjit_args& args, int rows_
   CUlaunchConfig config{};
   config.gridDimX = grid.x;
   config.gridDimY = grid.y;
-  config.blockDimX = static_cast<unsigned>(tuning.threads_per_row);
+  config.blockDimX = static_cast<unsigned>(schedule.threads_per_row);
   config.blockDimY = grid.rows;
   config.gridDimZ = config.blockDimZ = 1;
-  config.sharedMemBytes = static_cast<unsigned>(dynamic_shared_bytes(spec, tuning));
+  config.sharedMemBytes = static_cast<unsigned>(dynamic_shared_bytes(spec, schedule));
   config.hStream = stream;
   config.attrs = &pdl;
   config.numAttrs = spec.pdl == Pdl::kOn ? 1 : 0;

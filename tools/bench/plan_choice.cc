@@ -16,11 +16,12 @@ namespace {
 
 constexpr double kWorthANewKey = 1.01;
 constexpr double kWorthASecondPlan = 1.03;
+constexpr int64_t kFewestMany = 2;  // rows a multiprocessor
 
 struct TimedPlan {
-  std::string plan;
-  int64_t threads;
+  BlockShape shape;
   std::vector<double> us;  // one a row count
+  std::string text() const { return plan_text(shape); }
 };
 
 // Every plan of one spec.
@@ -29,29 +30,32 @@ struct TimedSpec {
   int64_t leaves = 0;
   size_t column = 0;
   bool in_file = false;  // the file's columns are bf16 and else at the defaults
+  int64_t multiprocessors = 0;
   std::vector<int64_t> rows;
   std::vector<TimedPlan> plans;
 };
 
-// "threads=128,rows=1,...,trigger=end,..." of a record as the file writes it; what the other fields
-// say follows from these.
-Tuning read_tuning(const std::string& text) {
+// "threads=128,rows=1,...,trigger=end,..." of a record; what the other fields say follows from
+// these, but for a weight that is late by choice.
+BlockShape read_shape(const nlohmann::ordered_json& cell) {
+  const std::string text = cell.at("tuning");
   const auto field = [&](const char* name) -> std::string {
     const size_t at = ("," + text).find(std::string(",") + name + "=");
     if (at == std::string::npos) throw CudaError("a tuning without " + (name + (": " + text)));
     const size_t begin = at + std::strlen(name) + 1;
     return text.substr(begin, text.find(',', begin) - begin);
   };
-  Tuning tuning;
-  tuning.threads_per_row = std::stoi(field("threads"));
-  tuning.max_rows_per_block = std::stoi(field("rows"));
+  BlockShape shape;
+  shape.threads = std::stoi(field("threads"));
+  shape.rows = std::stoi(field("rows"));
   // Records from before there were clusters do not name it.
-  if (text.find("cluster=") != std::string::npos) tuning.cluster = std::stoi(field("cluster"));
+  if (text.find("cluster=") != std::string::npos) shape.cluster = std::stoi(field("cluster"));
   const std::string trigger = field("trigger");
-  tuning.trigger = trigger == "wait"    ? Trigger::kWait
-                   : trigger == "loads" ? Trigger::kLoads
-                                        : Trigger::kEnd;
-  return tuning;
+  shape.trigger = trigger == "wait"    ? Trigger::kWait
+                  : trigger == "loads" ? Trigger::kLoads
+                                       : Trigger::kEnd;
+  if (cell.value("late", false)) shape.weight = WeightLoad::kLate;
+  return shape;
 }
 
 TimedSpec named(const std::string& text) {
@@ -62,12 +66,12 @@ TimedSpec named(const std::string& text) {
   column.hidden = spec->hidden;
   column.residual = spec->residual;
   column.pdl = spec->pdl;
-  return {text,
-          leaves_of(*spec),
-          (spec->has_residual() ? 1u : 0u) + (pdl ? 2u : 0u),
-          spec_text(canonical(*spec, Target{90})) == spec_text(canonical(column, Target{90})),
-          {},
-          {}};
+  TimedSpec out;
+  out.text = text;
+  out.leaves = leaves_of(*spec);
+  out.column = (spec->has_residual() ? 1u : 0u) + (pdl ? 2u : 0u);
+  out.in_file = spec_text(canonical(*spec, Target{90})) == spec_text(canonical(column, Target{90}));
+  return out;
 }
 
 std::vector<TimedSpec> read_cells(const nlohmann::ordered_json& cells) {
@@ -79,55 +83,90 @@ std::vector<TimedSpec> read_cells(const nlohmann::ordered_json& cells) {
     const auto rows = cell.at("rows").get<std::vector<int64_t>>();
     if (rows != spec->rows) spec->plans.clear();  // a later record with other row counts
     spec->rows = rows;
-    const Tuning tuning = read_tuning(cell.at("tuning"));
-    const std::string plan = plan_text(tuning);
-    std::erase_if(spec->plans, [&](const TimedPlan& p) { return p.plan == plan; });
-    spec->plans.push_back({plan, tuning.threads_per_row, cell.at("us")});
+    spec->multiprocessors = cell.value("multiprocessors", 132);  // the H100's, of older records
+    TimedPlan plan{read_shape(cell), cell.at("us")};
+    std::erase_if(spec->plans, [&](const TimedPlan& p) { return p.text() == plan.text(); });
+    spec->plans.push_back(std::move(plan));
   }
   return out;
 }
 
+// A plan, and perhaps another from a row count on.
+struct Pair {
+  const TimedPlan* first = nullptr;
+  const TimedPlan* second = nullptr;
+  int64_t from = 0;  // rows
+  double cost = 1e30;
+
+  double us(int64_t rows, size_t i) const {
+    return (second != nullptr && rows >= from ? second : first)->us.at(i);
+  }
+  // As the file for many rows has it: so many rows a multiprocessor that `from` is the least row
+  // count measured which is not below.
+  std::string second_text(int64_t multiprocessors) const {
+    if (second == nullptr) return "{}";
+    BlockShape shape = second->shape;
+    shape.from = static_cast<int>((from - 1) / multiprocessors);
+    return plan_text(shape);
+  }
+};
+
 class Choice {
  public:
-  Choice(const TimedSpec& spec, const std::string& current)
+  Choice(const TimedSpec& spec, const std::string& current, const std::string* current_second)
       : spec_(spec), best_(spec.rows.size(), 1e30) {
     for (const TimedPlan& plan : spec.plans) {
       for (size_t i = 0; i < best_.size(); ++i) best_[i] = std::min(best_[i], plan.us.at(i));
     }
-    const TimedPlan* kept = nullptr;
+    Pair kept;
+    const auto look_at = [&](Pair pair) {
+      pair.cost = cost(pair);
+      if (pair.cost < chosen_.cost) chosen_ = pair;
+      const bool same_second =
+          current_second == nullptr || pair.second_text(spec.multiprocessors) == *current_second;
+      if (pair.first->text() == current && same_second) kept = pair;
+    };
     for (const TimedPlan& plan : spec.plans) {
       if (!eligible(plan)) continue;
-      if (chosen_ == nullptr || cost(plan) < cost(*chosen_)) chosen_ = &plan;
-      if (plan.plan == current) kept = &plan;
+      look_at({&plan});
+      if (current_second == nullptr || plan.shape.cluster > 1) continue;
+      for (const int64_t from : spec.rows) {
+        if (from <= kFewestMany * spec.multiprocessors) continue;
+        for (const TimedPlan& second : spec.plans) {
+          const Pair pair{&plan, &second, from};
+          if (second.shape.cluster == 1 && worth_a_schedule(pair)) look_at(pair);
+        }
+      }
     }
-    if (kept != nullptr && cost(*kept) <= kWorthANewKey * cost(*chosen_)) chosen_ = kept;
+    if (kept.first != nullptr && kept.cost <= kWorthANewKey * chosen_.cost) chosen_ = kept;
   }
 
-  // Null: no eligible plan was timed.
-  const TimedPlan* chosen() const { return chosen_; }
+  // first is null: no eligible plan was timed.
+  const Pair& chosen() const { return chosen_; }
 
-  void print(const std::string& current) const {
-    std::string line = fmt::format("{:<44} {:<18} {:+5.1f}%", spec_.text, chosen_->plan,
-                                   100 * (cost(*chosen_) - 1));
+  void print(bool changed) const {
+    std::string plans = chosen_.first->text();
+    if (chosen_.second != nullptr) plans += ' ' + chosen_.second_text(spec_.multiprocessors);
+    std::string line = fmt::format("{:<44} {:<18} {:+5.1f}%", spec_.text, plans,
+                                   100 * (chosen_.cost - 1));
     for (size_t i = 0; i < best_.size(); ++i) {
-      line += fmt::format("  {}: {:.2f}/{:.2f}", spec_.rows[i], chosen_->us[i], best_[i]);
+      line += fmt::format("  {}: {:.2f}/{:.2f}", spec_.rows[i], us(i), best_[i]);
     }
-    std::puts((line + (chosen_->plan == current ? "" : "  was " + current)).c_str());
+    std::puts((line + (changed ? "  changed" : "")).c_str());
     for (size_t i = 0; i < best_.size(); ++i) {
-      if (chosen_->us[i] <= kWorthASecondPlan * best_[i]) continue;
+      if (us(i) <= kWorthASecondPlan * best_[i]) continue;
       const auto faster = std::min_element(
           spec_.plans.begin(), spec_.plans.end(),
           [i](const TimedPlan& a, const TimedPlan& b) { return a.us[i] < b.us[i]; });
-      std::puts(fmt::format("    {} rows: {} takes {:.1f} % less", spec_.rows[i], faster->plan,
-                            100 * (1 - best_[i] / chosen_->us[i]))
+      std::puts(fmt::format("    {} rows: {} takes {:.1f} % less", spec_.rows[i], faster->text(),
+                            100 * (1 - best_[i] / us(i)))
                     .c_str());
     }
   }
 
-  double cost() const { return cost(*chosen_); }
   double worst() const {
     double worst = 1;
-    for (size_t i = 0; i < best_.size(); ++i) worst = std::max(worst, chosen_->us[i] / best_[i]);
+    for (size_t i = 0; i < best_.size(); ++i) worst = std::max(worst, us(i) / best_[i]);
     return worst;
   }
 
@@ -135,39 +174,63 @@ class Choice {
   bool eligible(const TimedPlan& plan) const {
     int64_t needed = 1;
     while (needed < spec_.leaves) needed *= 2;
-    return spec_.leaves > 32 || plan.threads == needed;
+    return spec_.leaves > 32 || plan.shape.threads == needed;
   }
-  double cost(const TimedPlan& plan) const {
+  double us(size_t i) const { return chosen_.us(spec_.rows[i], i); }
+  bool worth_a_schedule(const Pair& pair) const {
+    for (size_t i = 0; i < best_.size(); ++i) {
+      if (spec_.rows[i] < pair.from) continue;
+      if (pair.first->us[i] > kWorthASecondPlan * pair.second->us[i]) return true;
+    }
+    return false;
+  }
+  double cost(const Pair& pair) const {
     double sum = 0;
-    for (size_t i = 0; i < best_.size(); ++i) sum += std::log(plan.us[i] / best_[i]);
+    for (size_t i = 0; i < best_.size(); ++i) sum += std::log(pair.us(spec_.rows[i], i) / best_[i]);
     return std::exp(sum / static_cast<double>(best_.size()));
   }
 
   const TimedSpec& spec_;
   std::vector<double> best_;
-  const TimedPlan* chosen_ = nullptr;
+  Pair chosen_;
 };
 
 }  // namespace
 
-int choose_plans(const nlohmann::ordered_json& cells, PlanFile& file) {
+int choose_plans(const nlohmann::ordered_json& cells, PlanFile& file, PlanFile* many) {
   std::puts("spec, plan, its cost over the row counts, then rows: its us / the best us");
   int changed = 0, count = 0;
   double log_cost = 0, worst = 1;
-  for (const TimedSpec& spec : read_cells(cells)) {
-    const std::string current = file.plan(spec.leaves, spec.column);
-    const Choice choice(spec, current);
-    if (choice.chosen() == nullptr) continue;
-    choice.print(current);
-    log_cost += std::log(choice.cost());
+  const auto put = [&](PlanFile& into, const TimedSpec& spec, const std::string& plan) {
+    if (into.plan(spec.leaves, spec.column) == plan) return;
+    into.set(spec.leaves, spec.column, plan);
+    ++changed;
+  };
+  std::vector<TimedSpec> specs = read_cells(cells);
+  // The largest first: a size without a row of its own has the next larger one's, which is then
+  // what it stays.
+  std::stable_sort(specs.begin(), specs.end(), [](const TimedSpec& a, const TimedSpec& b) {
+    return a.leaves > b.leaves;
+  });
+  for (const TimedSpec& spec : specs) {
+    const std::string* second = many == nullptr ? nullptr : &many->plan(spec.leaves, spec.column);
+    const Choice choice(spec, file.plan(spec.leaves, spec.column), second);
+    const Pair& chosen = choice.chosen();
+    if (chosen.first == nullptr) continue;
+    const int before = changed;
+    const std::string first_text = chosen.first->text();
+    const std::string second_text = chosen.second_text(spec.multiprocessors);
+    if (spec.in_file) {
+      put(file, spec, first_text);
+      if (many != nullptr) put(*many, spec, second_text);
+    }
+    choice.print(changed != before);
+    log_cost += std::log(chosen.cost);
     worst = std::max(worst, choice.worst());
     ++count;
-    if (!spec.in_file || choice.chosen()->plan == current) continue;
-    file.set(spec.leaves, spec.column, choice.chosen()->plan);
-    ++changed;
   }
   if (count == 0) throw CudaError("no plans were timed");
-  std::puts(fmt::format("{} specs: one plan costs {:.2f} % (geometric mean), {:.1f} % in the worst "
+  std::puts(fmt::format("{} specs: their plans cost {:.2f} % (geometric mean), {:.1f} % in the worst "
                         "cell; {} plans changed",
                         count, 100 * (std::exp(log_cost / count) - 1), 100 * (worst - 1), changed)
                 .c_str());

@@ -8,6 +8,10 @@
 // but the plan that the file already has stays unless another costs 1 % less: a new plan is a new
 // key, and every bundle would have to be built again. Up to 32 leaves only plans with as many
 // threads a row as leaves are eligible, because launch_plan scales such a row to smaller sizes.
+//
+// A second schedule for many rows, from one of the row counts on, makes a pair, which costs what its
+// parts cost where they are taken. The cheapest pair is chosen if at some row count its second part
+// is more than 3 % faster than the first, and stays under the same rule.
 #ifndef RMSJIT_BENCH_PLAN_CHOICE_H_
 #define RMSJIT_BENCH_PLAN_CHOICE_H_
 
@@ -16,12 +20,13 @@
 #include <string>
 #include <vector>
 
-#include "templates/render_spec.h"
+#include "runtime/launch_plan.h"
 
 namespace rmsjit::bench {
 
-// A plan as the file writes it: "{128, 1, kEnd}", "{256, 1, kEnd, 8}". The one place that knows a plan's fields.
-std::string plan_text(const Tuning& tuning);
+// A shape as the files write it: "{128, 1, kEnd}", "{256, 1, kEnd, 8}", "{64, 1, kEnd, 1, kLate}",
+// and for many rows "{64, 1, kEnd, 1, kEarly, 15}". The one place that knows a shape's fields.
+std::string plan_text(const BlockShape& shape);
 
 // A plan file (runtime/plans/*.inc): comments, then {leaves at most, plan, plan, ...} a line. Plans
 // are only text here.
@@ -49,10 +54,11 @@ class PlanFile {
 };
 
 // Chooses a plan for every spec in `cells` (of a tune record; a later cell of the same spec and
-// plan replaces an earlier one), puts it into `file` and prints what one plan costs: a line a spec,
-// and one for each row count at which another plan is more than 3 % faster. Returns how many plans
-// of the file changed. Throws CudaError for cells that are not of a record.
-int choose_plans(const nlohmann::ordered_json& cells, PlanFile& file);
+// plan replaces an earlier one), puts it into `file`, and a second schedule for many rows into
+// `many` (null: none is chosen), and prints what that costs: a line a spec, and one for each row
+// count at which another plan is more than 3 % faster. Returns how many plans of the files changed.
+// Throws CudaError for cells that are not of a record.
+int choose_plans(const nlohmann::ordered_json& cells, PlanFile& file, PlanFile* many);
 
 }  // namespace rmsjit::bench
 

@@ -11,13 +11,17 @@
 
 namespace rmsjit::bench {
 
-std::string plan_text(const Tuning& tuning) {
+std::string plan_text(const BlockShape& shape) {
   constexpr const char* kTriggers[] = {"kWait", "kLoads", "kEnd"};
   static_assert(static_cast<int>(Trigger::kWait) == 0 && static_cast<int>(Trigger::kLoads) == 1 &&
                 static_cast<int>(Trigger::kEnd) == 2);
-  return fmt::format("{{{}, {}, {}{}}}", tuning.threads_per_row, tuning.max_rows_per_block,
-                     kTriggers[static_cast<int>(tuning.trigger)],
-                     tuning.cluster > 1 ? fmt::format(", {}", tuning.cluster) : "");
+  std::string text = fmt::format("{{{}, {}, {}", shape.threads, shape.rows,
+                                 kTriggers[static_cast<int>(shape.trigger)]);
+  const bool late = shape.weight == WeightLoad::kLate;
+  if (shape.cluster > 1 || late || shape.from > 0) text += fmt::format(", {}", shape.cluster);
+  if (late || shape.from > 0) text += late ? ", kLate" : ", kEarly";
+  if (shape.from > 0) text += fmt::format(", {}", shape.from);
+  return text + '}';
 }
 
 PlanFile::PlanFile(const std::string& path) : path_(path) {

@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "rmsjit/spec_text.h"
@@ -22,6 +24,7 @@ namespace {
 
 struct Candidate {
   KernelId id;
+  bool late = false;  // its weight, by choice
   std::string image;
   std::string error;
   std::vector<double> us;  // one a row count
@@ -67,7 +70,12 @@ std::vector<Candidate> candidates(const NormSpec& spec, const Target& target) {
   for (BlockShape shape : shapes) {
     for (Trigger trigger : triggers) {
       shape.trigger = trigger;
-      out.push_back({KernelId{spec, target, complete_tuning(spec, target, shape)}, "", "", {}});
+      shape.weight = WeightLoad::kEarly;
+      const Tuning tuning = complete_tuning(spec, target, shape);
+      out.push_back({KernelId{spec, target, tuning}, false, "", "", {}});
+      if (!tuning.weight_early || tuning.register_slots == 1) continue;
+      shape.weight = WeightLoad::kLate;
+      out.push_back({KernelId{spec, target, complete_tuning(spec, target, shape)}, true, "", "", {}});
     }
   }
   return out;
@@ -127,11 +135,14 @@ void time_candidates(const Cuda& cuda, std::vector<Candidate*>& work, const Tune
   }
 }
 
-nlohmann::ordered_json cells_of(const std::vector<Candidate*>& work, const TuneOptions& options) {
+nlohmann::ordered_json cells_of(const std::vector<Candidate*>& work, const TuneOptions& options,
+                                int multiprocessors) {
   nlohmann::ordered_json cells = nlohmann::ordered_json::array();
   for (const Candidate* c : work) {
     cells.push_back({{"spec", spec_text(c->id.spec)},
                      {"tuning", tuning_text(c->id.tuning)},
+                     {"late", c->late},
+                     {"multiprocessors", multiprocessors},
                      {"rows", options.rows},
                      {"us", c->us}});
   }
@@ -181,9 +192,16 @@ nlohmann::ordered_json measure(const TuneOptions& options, int& failed) {
     }
     if (work.empty()) continue;
     time_candidates(cuda, work, options);
-    for (auto& cell : cells_of(work, options)) cells.push_back(cell);
+    const int multiprocessors = cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+    for (auto& cell : cells_of(work, options, multiprocessors)) cells.push_back(cell);
   }
   return record;
+}
+
+// Beside sm_90.inc the second schedules' sm_90_many.inc.
+std::string path_for_many(const std::string& plans_path) {
+  std::filesystem::path path(plans_path);
+  return path.replace_filename(path.stem().string() + "_many" + path.extension().string()).string();
 }
 
 nlohmann::ordered_json read_record(const std::string& path) {
@@ -214,9 +232,15 @@ int tune(const TuneOptions& options) {
     }
   }
   PlanFile file(options.plans_path);
-  const int changed = choose_plans(cells, file);
+  std::optional<PlanFile> many;
+  const std::string many_path = path_for_many(options.plans_path);
+  if (std::filesystem::exists(many_path)) many.emplace(many_path);
+  const int changed = choose_plans(cells, file, many ? &*many : nullptr);
   if (options.check) return changed == 0 ? 0 : 1;
-  if (changed != 0) file.save();
+  if (changed != 0) {
+    file.save();
+    if (many) many->save();
+  }
   return failed;
 }
 

@@ -192,13 +192,14 @@ CUresult cuFuncSetAttribute(CUfunction function, CUfunction_attribute attribute,
     return CUDA_SUCCESS;
   }
   if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) return CUDA_ERROR_INVALID_VALUE;
-  driver.dynamic_shared_bytes = value;
+  function->dynamic_shared_bytes = static_cast<unsigned>(value);
   return CUDA_SUCCESS;
 }
 CUresult cuOccupancyMaxActiveClusters(int* clusters, CUfunction function,
                                       const CUlaunchConfig* config) {
   RMSJIT_STUB_ENTER_DISTURBING(kcuOccupancyMaxActiveClusters);
   if (config->gridDimX > 8 && !function->large_clusters) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+  if (!function->may_have(config->sharedMemBytes)) return CUDA_ERROR_INVALID_VALUE;
   *clusters = config->gridDimX <= 8 || driver.room_for_large_clusters ? 1 : 0;
   return CUDA_SUCCESS;
 }
@@ -225,6 +226,7 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, voi
   if (top() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   if (context_of(config->hStream) != function->module->context) return CUDA_ERROR_INVALID_HANDLE;
   if (const CUresult loaded = make_resident(function); loaded != CUDA_SUCCESS) return loaded;
+  if (!function->may_have(config->sharedMemBytes)) return CUDA_ERROR_INVALID_VALUE;
   launched = function->module->hash;
   driver.last.keep(function->name, *config, params[0], driver.params_bytes);
   return CUDA_SUCCESS;

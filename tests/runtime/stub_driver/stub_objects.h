@@ -24,7 +24,11 @@ struct CUfunc_st {
   CUmodule module;
   const char* name;
   bool resident;
-  bool large_clusters;  // of more than eight blocks are allowed
+  bool large_clusters;            // of more than eight blocks are allowed
+  unsigned dynamic_shared_bytes;  // that are allowed, but for those that always are
+  bool may_have(unsigned dynamic) const {
+    return dynamic <= 48 * 1024 || dynamic <= dynamic_shared_bytes;
+  }
 };
 struct CUmod_st {
   CUcontext context;
