@@ -272,7 +272,9 @@ struct RowWork {
                 (Spec::kResidual || S::kSlots > 1),
     // Addresses before the loads instead of after the sum, y's at least: 1 to 3 % of short rows.
     kSoonY = Spec::kMaxRows > 1 && !(Spec::kPdl && Spec::kResidual),
-    kSoonAll = kSoonY && !Spec::kResidual
+    kSoonAll = kSoonY && !Spec::kResidual,
+    // The other entry's loads take more registers: with four slots and the weight ptxas spills.
+    kWeightEarly = Spec::kWeightEarly && (kPacked || S::kSlots < 4)
   };
   template <class T>
   using Loaded = typename PickType<kRealign, Pieces<Leaf<T>>, Leaf<T>>::type;
@@ -287,7 +289,7 @@ struct RowWork {
   Scratch<Spec>& scratch;
   const bool there;
   Held held[S::kRegisterSlots > 0 ? S::kRegisterSlots : 1];
-  Leaf<W> early_weight[Spec::kWeightEarly ? S::kSlots : 1];
+  Leaf<W> early_weight[kWeightEarly ? S::kSlots : 1];
 
   // Done before the PDL wait: the addresses come from the arguments alone.
   RMSJIT_DEVICE RowWork(const RmsNormParams& p, Scratch<Spec>& shared, const Place<kPacked>& at)
@@ -379,7 +381,7 @@ struct RowWork {
       RMSJIT_UNROLL
       for (int i = 0; i < kTerms; ++i) load_inputs(kFirst + i * kStep, x_in[i], r_in[i]);
       if constexpr (kFirst == 0) {
-        if constexpr (Spec::kWeightEarly && !Spec::kConstantWeight) load_early_weights();
+        if constexpr (kWeightEarly && !Spec::kConstantWeight) load_early_weights();
         if constexpr (Spec::kTriggerAtLoads) pdl_trigger();
       }
       RMSJIT_UNROLL
@@ -432,7 +434,7 @@ struct RowWork {
       RMSJIT_UNROLL
       for (int i = 0; i < kWriteChunk; ++i) {
         if (first + i >= S::kRegisterSlots) continue;
-        if constexpr (Spec::kWeightEarly) {
+        if constexpr (kWeightEarly) {
           w[i] = early_weight[first + i];
         } else {
           load_weight(first + i, w[i]);
@@ -491,7 +493,7 @@ RMSJIT_DEVICE void rmsnorm_rows(const RmsNormParams& p, Scratch<Spec>& scratch) 
   const Place<kPacked> at = place_of_row<Spec, kPacked>(p);
   const bool works = !Work::kBranches || at.there;
   Work work(p, scratch, at);
-  if constexpr (Spec::kWeightEarly && Spec::kConstantWeight) work.load_early_weights();
+  if constexpr (Work::kWeightEarly && Spec::kConstantWeight) work.load_early_weights();
   if constexpr (Spec::kPdl) {
     // ptxas would move all of that behind the wait, next to its use.
     compute_before(p.y);
