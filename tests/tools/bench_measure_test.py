@@ -3,8 +3,6 @@
 torch's on the CPU. Skipped where python has no torch."""
 
 import contextlib
-import io
-import json
 import os
 import sys
 import time
@@ -19,7 +17,7 @@ except ImportError:
     torch = None
 else:
     from benchlib import (
-        checks, grid, measure, ours, peers, profiled, ratios, record, tensors, warm_up
+        checks, grid, measure, ours, peers, ratios, record, tensors, warm_up
     )  # fmt: skip
     from benchlib.variants import Adapter, Variant
 
@@ -217,33 +215,6 @@ class Measure(unittest.TestCase):
         self.assertIn("off by", failures["off"])
         self.assertIn("never written", failures["idle"])
         self.assertIn("leaves y unwritten", failures["lazy"])
-
-    def test_a_profiled_job_is_launched_unseen_first_and_once_between_the_marks(self):
-        device, log = Device(), []
-
-        class Logged(peers.Torch):
-            def bind(self, cell, variant, sets):
-                return lambda i: log.append(cell.rows)
-
-        session = types.SimpleNamespace(
-            adapters=[Logged(None, device), Broken(None, device)],
-            record=record.Record(os.devnull),
-            device=device,
-            pool=None,
-        )
-        maths = {"pdl": False, "rounding": "once", "in_place": False, "threads": 0}
-        jobs = [
-            {"impl": impl, "shape": ["rmsnorm", "bf16", 64, rows, 1, "warm"], **maths}
-            for rows, impl in ((1, "torch"), (2, "broken"), (3, "absent"), (4, "torch"))
-        ]
-        done = io.StringIO()
-        marks = lambda: log.append("begin"), lambda: log.append("end")
-        profiled.run(session, jobs, done, marks, lambda: len(log) > 9)
-        lines = [json.loads(line) for line in done.getvalue().splitlines()]
-        self.assertEqual([line["kernels"] for line in lines], [1, 0, 0, 1])
-        self.assertEqual(log, [1, "begin", 1, "end", 4, "begin", 4, "end"])
-        self.assertIn("does not build", lines[1]["error"])
-        self.assertIn("not loaded", lines[2]["error"])
 
 
 if __name__ == "__main__":

@@ -2,57 +2,12 @@
 """tools/bench/profile_cells.py with a program of a few lines in the place of Nsight Compute and of
 the process that it watches; and the lines that ncu writes."""
 
-import contextlib
-import io
-import json
 import os
-import sys
-import tempfile
-import textwrap
 import unittest
 
+from bench_fake_ncu import ProfileCase, page
 from bench_results import entry, results
-import profile_cells
-from benchlib import grid, ncu
-
-# As ncu 2025.3 writes a raw page: a line of names, a line of units, a line for each kernel.
-HEAD = ["ID", "Process ID", "Kernel Name", "Block Size", "gpu__time_duration.sum",
-        "dram__bytes_read.sum", "launch__cluster_size", "lts__t_sector_hit_rate.pct",
-        "smsp__average_warps_issue_stalled_barrier_per_issue_active.ratio",
-        "smsp__average_warps_issue_stalled_barrier_not_issued_per_issue_active.ratio",
-        "smsp__average_warps_issue_stalled_long_scoreboard_per_issue_active.ratio"]  # fmt: skip
-UNITS = ["", "", "", "", "ns", "byte", "", "%", "inst", "inst", "inst"]
-
-
-def page(*kernels):
-    lines = [HEAD, UNITS]
-    for i, (name, ns) in enumerate(kernels):
-        row = (i, 7, name, "(256, 1, 1)", ns, "16,777,216", 8, "n/a", 1.5, 1.25, 4.5)
-        lines.append([str(v) for v in row])
-    text = "\n".join(",".join(f'"{cell}"' for cell in line) for line in lines)
-    return f"==PROF== Connected to process 7\n==PROF== Profiling - 9 passes\n{text}\n"
-
-
-# Takes ncu's place: launches every job as one kernel, an inductor's as two, and torch's not at all.
-NCU = """
-    import json, os, sys
-    sys.path[:0] = [{tests!r}]
-    from bench_profile_test import page
-    folder = next(word[8:] for word in sys.argv if word.startswith("--child="))
-    cold = sys.argv[sys.argv.index("--cache-control") + 1] == "all"
-    jobs = json.load(open(os.path.join(folder, "jobs.json")))
-    kernels, done = [], open(os.path.join(folder, "done"), "w")
-    for job in jobs:
-        assert job["cell"].endswith("cold" if cold else "warm")
-        line = {{**job, "kernels": 2 if job["impl"] == "inductor" else 1}}
-        if job["impl"] == "torch":
-            line = {{**job, "kernels": 0, "error": "RuntimeError: no"}}
-        print(json.dumps(line), file=done)
-        kernels += [(job["impl"] + "_kernel", 2000 if cold else 1000)] * line["kernels"]
-    {change}
-    json.dump({{"gpu": "H"}}, open(os.path.join(folder, "about.json"), "w"))
-    open(sys.argv[sys.argv.index("--log-file") + 1], "w").write(page(*kernels))
-"""
+from benchlib import grid, ncu, profile_jobs
 
 
 class Ncu(unittest.TestCase):
@@ -72,35 +27,15 @@ class Ncu(unittest.TestCase):
     def test_kernels_that_do_not_add_up_are_never_given_to_a_job(self):
         with self.assertRaisesRegex(ValueError, "2 kernels were launched and ncu has 1"):
             ncu.joined([{"kernels": 2}], ncu.rows(page(("k", 1))))
+        two = ncu.rows(page(("k", 1), ("cut", 1)))
+        with self.assertRaisesRegex(ValueError, "1 kernels were launched and ncu has 2"):
+            ncu.joined([{"kernels": 1}], two)
+        self.assertEqual([k["kernel"] for k in ncu.joined([{"kernels": 1}], two, True)], ["k"])
 
 
-class Profile(unittest.TestCase):
+class Profile(ProfileCase):
     warm = grid.Cell("fused_add", "bf16", 4096, 16)
     cold = grid.Cell("rmsnorm", "bf16", 4096, 512, 1, "cold")
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-
-    def path(self, name, text):
-        path = os.path.join(self.folder, name)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        return path
-
-    def profile(self, entries, cells, *more, change="pass"):
-        tests = os.path.dirname(os.path.abspath(__file__))
-        text = f"#!{sys.executable}\n" + textwrap.dedent(NCU.format(tests=tests, change=change))
-        program = self.path("ncu", text)
-        os.chmod(program, 0o755)
-        out, shown, error = os.path.join(self.folder, "out.json"), io.StringIO(), io.StringIO()
-        argv = [self.path("results.json", json.dumps(results(entries))), "--ncu", program]
-        argv += ["--cells", self.path("cells.txt", "\n".join(cells)), "--out", out, *more]
-        with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(error):
-            status = profile_cells.main(argv)
-        with open(out, encoding="utf-8") as file:
-            return status, json.load(file), shown.getvalue() + error.getvalue()
 
     def entries(self, cell, peer="quack", **maths):
         ours = [entry(cell, "rmsjit", 1.0 + pdl, bool(pdl), **maths) for pdl in (0, 1)]
@@ -108,7 +43,7 @@ class Profile(unittest.TestCase):
         return ours + [entry(cell, peer, 1.5, **maths), entry(cell, "torch", 9.0), floor]
 
     def jobs(self, entries):
-        jobs = profile_cells.jobs_of(results(entries), [self.warm.id])
+        jobs = profile_jobs.of_cells(results(entries), [self.warm.id])
         return [(job["impl"], job["pdl"], job["in_place"], job["threads"]) for job in jobs]
 
     def test_a_cell_is_ours_in_the_fastest_peers_maths_that_peer_and_the_references(self):
@@ -125,7 +60,7 @@ class Profile(unittest.TestCase):
         rest.insert(1, ("flashinfer", True, True, 0))
         self.assertEqual(self.jobs(entries), ours + rest)
         with self.assertRaisesRegex(ValueError, "is not in the results"):
-            profile_cells.jobs_of(results(entries), [self.cold.id])
+            profile_jobs.of_cells(results(entries), [self.cold.id])
 
     def test_every_kernel_stands_under_its_cell_with_the_recorded_time(self):
         entries = self.entries(self.warm) + self.entries(self.cold, "inductor")
@@ -157,6 +92,7 @@ class Profile(unittest.TestCase):
         entries = self.entries(self.warm)
         status, data, _ = self.profile(entries, [self.warm.id], change="os._exit(9)")
         self.assertEqual((status, data["kernels"]), (1, []))
+        self.assertEqual([job["impl"] for job in data["failures"]][-2:], ["quack", "floor"])
         self.assertIn("left no ncu.csv", data["failures"][0]["error"])
         more = ("--ncu", os.path.join(self.folder, "absent"))
         status, data, _ = self.profile(entries, [self.warm.id], *more)

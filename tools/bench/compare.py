@@ -3,7 +3,7 @@
 """Holds a results file against the targets: each target with the measured figure, the worst cell
 and pass or fail, then every cell in which a peer is faster.
 
-  compare.py results.json [--constant-weight] [--json | --misses]
+  compare.py results.json [--constant-weight] [--json | --misses [--profile FILE...]]
 
 A peer is compared with the rmsjit entry of its own rounding and placement. "Slower" is: the lower
 end of the 95 % interval of ours / theirs is over 1.02 in every run of the cell, of which there are
@@ -17,7 +17,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from benchlib import cell_group, host_targets, misses, record, targets  # noqa: E402
+from benchlib import cell_group, host_targets, misses, profile_file, record, targets  # noqa: E402
 
 
 STATUSES = (cell_group.CONFIRMED, cell_group.UNCONFIRMED)
@@ -74,9 +74,19 @@ def main(argv=None):
     parser.add_argument(
         "--misses", action="store_true", help="print each cell that misses a target, and why"
     )
+    parser.add_argument(
+        "--profile",
+        metavar="FILE",
+        nargs="+",
+        default=[],
+        help="with --misses, files of profile_cells.py: their figures stand beside the misses",
+    )
     args = parser.parse_args(argv)
+    if args.profile and not args.misses:
+        parser.error("--profile goes with --misses")
     try:
         data = record.load(args.results)
+        profiles = profile_file.Profiles(data, args.profile)
     except (OSError, ValueError) as error:
         print(f"compare: {error}", file=sys.stderr)
         return 2
@@ -88,7 +98,7 @@ def main(argv=None):
             )
         )
     elif args.misses:
-        print("\n".join(misses.lines(data, results)))
+        print("\n".join(misses.lines(data, results, profiles)))
     else:
         print_report(data, results, slower)
     return 1 if any(r.verdict in ("FAIL", "open") for r in results) else 0

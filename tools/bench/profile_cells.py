@@ -1,17 +1,26 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Profiles cells of a results file under Nsight Compute: ours with PDL off and on, the copy, both
-floors, and the peers that were fastest there without PDL and at all, one launch each.
+"""Profiles cells of a results file under Nsight Compute, one launch each: cells that are named, or
+those whose miss has no reason in the record.
 
   profile_cells.py results.json --cells cells.txt --rmsjit build/lib/librmsjit.so --out out.json
+  profile_cells.py results.json --unexplained --rmsjit ... --out out.json
+                   [--impl rmsjit] [--done out0.json ...] [--seconds S]
+
+A named cell is ours with PDL off and on, the copy, both floors, and the peers that were fastest
+there without PDL and at all. An unexplained miss is ours in the state of the miss, worst first, and
+after all of ours the peers that are fastest in that state; `compare.py --misses --profile` shows
+them. Launches that a --done file has are left out; what there was no time for is a failure.
 
 Prints a table and writes the same as JSON, one kernel a line, with the time that the results file
-has beside ncu's own. ncu serialises kernels: a launch with PDL shows its plan, not its overlap. The
-caches are emptied before each pass for a cold cell, and left as the passes before left them for
-a warm one. Exit status: 0 all jobs profiled, 1 some failed, 2 bad usage.
+has beside ncu's own. One process runs all cold cells, one all warm ones. ncu serialises kernels: a
+launch with PDL shows its plan, not its overlap. The caches are emptied before each pass for a cold
+cell, and left as the passes before left them for a warm one. Exit status: 0 all jobs profiled, 1
+some failed, 2 bad usage.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -21,45 +30,12 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bench  # noqa: E402
-from benchlib import cell_group, ncu, record  # noqa: E402
+from benchlib import cell_group, ncu, profile_file, profile_jobs, record, targets  # noqa: E402
 
 ABOUT = ("gpu", "driver", "nvrtc", "commit", "clocks", "peers", "missing")
-
-
-def job(entry, shape):
-    return {
-        "cell": record.cell_id(entry),
-        "shape": shape,
-        "impl": entry["impl"],
-        "pdl": entry["pdl"],
-        "rounding": entry["rounding"],
-        "in_place": entry["in_place"],
-        "threads": entry.get("kernel", {}).get("threads", 0),
-        "recorded_us": entry["us"],
-    }
-
-
-def jobs_of(data, cells):
-    """What to launch for each cell, in the cells' order. Raises ValueError for a cell that was not
-    measured."""
-    groups = {}
-    for (key, _), entries in cell_group.grouped(data).items():
-        group = cell_group.Group(key, entries, False)
-        groups[group.name] = group, key  # of two runs the later
-    out = []
-    for cell in cells:
-        if cell not in groups:
-            raise ValueError(f"{cell} is not in the results")
-        group, shape = groups[cell]
-        peers = [e for entries in group.peers().values() for e in entries]
-        best = cell_group.faster(peers)
-        best_off = cell_group.faster([e for e in peers if not e["pdl"]])
-        maths = cell_group.maths(best) if best else None
-        entries = [group.ours(False, maths), group.ours(True, maths), best_off]
-        entries += [best] if best and best["impl"] != best_off["impl"] else []
-        entries += [group.reference(name, False) for name in ("barrier_floor", "floor", "copy")]
-        out += [job(entry, shape) for entry in entries if entry is not None]
-    return out
+# The last turn takes up what the first had no time for, if the second leaves some.
+TURNS = (("cold", "cold"), ("warm", "warm"), ("rest", "cold"))
+LEAST_SECONDS = 10  # a process that loads torch has begun no job after less
 
 
 def run_child(args):
@@ -87,65 +63,107 @@ def read(folder, name):
         raise ValueError(f"nothing was profiled: the process under ncu left no {name}") from None
 
 
-def profiled_part(args, argv, jobs, l2):
-    """(about the machine, rows of kernels, failed jobs)"""
-    with tempfile.TemporaryDirectory(prefix="rmsjit-profile-") as folder:
-        with open(os.path.join(folder, "jobs.json"), "w", encoding="utf-8") as file:
-            json.dump(jobs, file)
-        child = [sys.executable, os.path.abspath(__file__), *argv]
-        child += [f"--child={folder}", f"--deadline={args.deadline}"]
-        environment = {**os.environ, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
-        log = os.path.join(folder, "ncu.csv")
-        subprocess.run(ncu.command(args.ncu, log, l2 == "cold", child), env=environment)
-        text, done = read(folder, "ncu.csv"), read(folder, "done")
-        if args.keep:
-            for name, kept in (("csv", text), ("jobs", done)):
-                with open(f"{args.keep}.{l2}.{name}", "w", encoding="utf-8") as file:
-                    file.write(kept)
-        lines = [json.loads(line) for line in done.splitlines()]
-        good = [line for line in lines if "error" not in line]
-        failed = [line for line in lines if "error" in line]
-        kernels = ncu.joined(good, ncu.rows(text)) if good else []
-        return json.loads(read(folder, "about.json")), kernels, failed
+def profiled_part(args, argv, folder, turn, jobs, deadline):
+    """Runs one process under ncu: (about the machine, rows of kernels, failed jobs)."""
+    for name in ("ncu.csv", "done", "about.json"):  # of the turn before; our cache stays
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(folder, name))
+    with open(os.path.join(folder, "jobs.json"), "w", encoding="utf-8") as file:
+        json.dump(jobs, file)
+    child = [sys.executable, os.path.abspath(__file__), *argv]
+    child += [f"--child={folder}", f"--deadline={deadline}"]
+    environment = {**os.environ, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+    log = os.path.join(folder, "ncu.csv")
+    cold = jobs[0]["cell"].endswith("/cold")
+    subprocess.run(ncu.command(args.ncu, log, cold, child), env=environment)
+    text, done = read(folder, "ncu.csv"), read(folder, "done")
+    if args.keep:
+        for name, kept in (("csv", text), ("jobs", done)):
+            with open(f"{args.keep}.{turn}.{name}", "w", encoding="utf-8") as file:
+                file.write(kept)
+    lines = [json.loads(line) for line in done.splitlines()]
+    good = [line for line in lines if "error" not in line]
+    failed = [line for line in lines if "error" in line]
+    failed += with_error(jobs[len(lines) :], "the process under ncu ended before this job was done")
+    kernels = ncu.joined(good, ncu.rows(text), len(lines) < len(jobs)) if good else []
+    return json.loads(read(folder, "about.json")), kernels, failed
 
 
-def write(path, head, kernels, failures):
-    """JSON with one kernel a line."""
-    def lines(items):
-        return "[" + ",".join("\n  " + json.dumps(item) for item in items) + "\n ]"
+def with_error(jobs, error):
+    return [{**job, "kernels": 0, "error": error} for job in jobs]
 
-    with open(path, "w", encoding="utf-8") as file:
-        for name, value in head.items():
-            file.write(("{" if name == "schema_version" else " "))
-            file.write(f"{json.dumps(name)}: {json.dumps(value)},\n")
-        file.write(f' "kernels": {lines(kernels)},\n "failures": {lines(failures)}\n}}\n')
+
+class Profile:
+    """What is profiled so far, and by L2 the jobs that are left."""
+
+    def __init__(self, args, argv, jobs):
+        self.args, self.argv, self.end = args, argv, time.time() + args.seconds
+        self.head = {"results": os.path.basename(args.results)}
+        self.kernels, self.failures = [], []
+        self.left = {l2: [job for job in jobs if job["cell"].endswith(l2)] for _, l2 in TURNS}
+
+    def run(self):
+        self.write()  # that it cannot be written shows now
+        with tempfile.TemporaryDirectory(prefix="rmsjit-profile-") as folder:
+            for turn, l2 in TURNS:
+                if self.left[l2] and time.time() + LEAST_SECONDS <= self.end:
+                    self._turn(folder, turn, l2)
+                    self.write()
+        for jobs in self.left.values():
+            self.failures += with_error(jobs, f"TimeoutError: {profile_jobs.OUT_OF_TIME}")
+        self.left = {}
+        self.write()
+
+    def write(self):
+        left = [job for jobs in self.left.values() for job in jobs]
+        failures = self.failures + with_error(left, "not profiled yet")
+        profile_file.write(self.args.out, self.head, self.kernels, failures)
+
+    def _turn(self, folder, turn, l2):
+        """The first one leaves the warm jobs their share of the time."""
+        mine, self.left[l2] = self.left[l2], []
+        later, begin = len(self.left["warm"]), time.time()
+        deadline = begin + (self.end - begin) * len(mine) / (len(mine) + later)
+        try:
+            parts = profiled_part(self.args, self.argv, folder, turn, mine, deadline)
+        except (OSError, ValueError) as error:
+            parts = {}, [], with_error(mine, str(error))
+        print(f"{l2}: {len(mine)} jobs, {time.time() - begin:.0f} s", file=sys.stderr, flush=True)
+        self.head.update(parts[0])
+        self.kernels += parts[1]
+        late = [job for job in parts[2] if job["error"].endswith(profile_jobs.OUT_OF_TIME)]
+        names = {profile_jobs.key(job) for job in late}
+        self.left[l2] = [job for job in mine if profile_jobs.key(job) in names]
+        self.failures += [job for job in parts[2] if job not in late]
+
+
+def chosen_jobs(args):
+    data = record.load(args.results)
+    if args.unexplained:
+        found = targets.all_targets(cell_group.grouped(data))
+        jobs = profile_jobs.of_misses(data, found)
+    else:
+        with open(args.cells, encoding="utf-8") as file:
+            jobs = profile_jobs.of_cells(data, file.read().split())
+    if args.impl:
+        jobs = [job for job in jobs if job["impl"] in args.impl.split(",")]
+    profiles = profile_file.Profiles(data, args.done)
+    left = [job for job in jobs if not profiles.has(job)]
+    for note in profiles.notes:
+        print(f"done: {note}", file=sys.stderr)
+    cells = len({job["cell"] for job in left})
+    text = f"{len(left)} jobs of {cells} cells, {len(jobs) - len(left)} done before"
+    print(text, file=sys.stderr, flush=True)
+    return left
 
 
 def command(args, argv):
-    with open(args.cells, encoding="utf-8") as file:
-        jobs = jobs_of(record.load(args.results), file.read().split())
-    if args.impl:
-        jobs = [job for job in jobs if job["impl"] in args.impl.split(",")]
-    args.deadline = time.time() + args.time_limit
-    head = {"schema_version": 1, "results": os.path.basename(args.results)}
-    kernels, failures = [], []
-    for l2 in ("cold", "warm"):
-        mine = [job for job in jobs if job["cell"].endswith("/" + l2)]
-        if not mine:
-            continue
-        begin = time.time()
-        try:
-            about, found, failed = profiled_part(args, argv, mine, l2)
-        except (OSError, ValueError) as error:
-            about, found, failed = {}, [], [{"l2": l2, "error": str(error)}]
-        print(f"{l2}: {len(mine)} jobs, {time.time() - begin:.0f} s", file=sys.stderr, flush=True)
-        head.update(about)
-        kernels, failures = kernels + found, failures + failed
-        write(args.out, head, kernels, failures)
-    print("\n".join(ncu.table(kernels)))
-    for failure in failures:
-        print(f"failed: {failure.get('cell', '')} {failure.get('impl', '')} {failure['error']}")
-    return 1 if failures else 0
+    profile = Profile(args, argv, chosen_jobs(args))
+    profile.run()
+    print("\n".join(ncu.table(profile.kernels)))
+    for failure in profile.failures:
+        print(f"failed: {failure['cell']} {failure['impl']} {failure['error']}")
+    return 1 if profile.failures else 0
 
 
 def main(argv=None):
@@ -154,12 +172,21 @@ def main(argv=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("results", help="where the cells' times and the fastest peers are read")
-    parser.add_argument("--cells", metavar="FILE", required=True, help="ids of the cells")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--cells", metavar="FILE", help="ids of the cells")
+    which.add_argument(
+        "--unexplained", action="store_true", help="the misses without a reason in the record"
+    )
+    parser.add_argument(
+        "--done", metavar="FILE", nargs="+", default=[], help="files that this tool wrote before"
+    )
     bench.add_implementation_options(parser, "profile to write")
     parser.add_argument("--ncu", default="ncu", help="path of Nsight Compute's command line")
     parser.add_argument("--keep", metavar="PATH", help="keep what ncu wrote at PATH.cold.csv, ...")
     parser.add_argument("--commit", default="", help="commit of this tree, where git cannot tell")
-    parser.add_argument("--time-limit", type=float, default=140, help="seconds to begin jobs in")
+    parser.add_argument(
+        "--seconds", "--time-limit", type=float, default=140, help="seconds to begin jobs in"
+    )
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--deadline", type=float, help=argparse.SUPPRESS)
     # What a child of `bench.py run` has beside it.

@@ -76,6 +76,11 @@ def maths(entry):
     return entry["rounding"], entry["in_place"]
 
 
+def form(entry):
+    """Which of our launches in a cell the entry is: what a profile of it has to launch."""
+    return entry["pdl"], entry["rounding"], entry["in_place"]
+
+
 def faster(entries):
     entries = [e for e in entries if e is not None]
     return min(entries, key=lambda e: e["us"]) if entries else None
@@ -130,6 +135,7 @@ def slower_cells(groups, constant_weight=False):
                     "upper": round(upper, 4),
                     "ours_us": ours["us"],
                     "theirs_us": theirs["us"],
+                    "form": form(ours),
                     "run": run,
                 }
             )

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each cell that misses a target, with what the same round measured beside it, and the reason where
 the record alone proves one: the time at which the cell would meet the target (its limit) is less
-than what the hardware or every implementation took. Whatever has no such proof says so.
+than what the hardware or every implementation took. What has no such proof has the figures of its
+profile, where there is one, and otherwise says so.
 
 The barrier floor bounds a kernel that keeps its row in registers; where any implementation was
 faster than it at the same operation, width and PDL, it bounds nothing and proves nothing.
@@ -13,6 +14,7 @@ from . import cell_group, stats
 from .grid import ELEMENT_BYTES
 
 UNKNOWN = "no reason known"
+PROFILED = "no reason in the record: see the profile"
 BELOW_FLOOR = "limit below the barrier floor"
 NOBODY_CLOSER = "nobody comes so close to the barrier floor at this width"
 SAME_BYTES = "limit below every floor of as many bytes"
@@ -96,25 +98,51 @@ def reason(evidence, group, miss):
     return UNKNOWN
 
 
+def over(miss):
+    return miss.ours_us / miss.limit_us
+
+
+def unexplained(evidence, found):
+    """The misses of which the record proves no reason, worst first: of each launch of ours in a
+    cell, told apart by PDL, the worst."""
+    worst = {}
+    for miss in (miss for target in found for miss in target.misses):
+        if reason(evidence, evidence.groups[miss.cell], miss) == UNKNOWN:
+            key = miss.cell, miss.form[0]
+            worst[key] = max(miss, worst.get(key, miss), key=over)
+    return sorted(worst.values(), key=over, reverse=True)
+
+
 def best_peer(group, pdl):
     entries = [e for found in group.peers().values() for e in found]
-    best = cell_group.faster([e for e in entries if e["pdl"] in states(pdl)])
-    return f"{best['impl']} {best['us']:.2f}" if best else "-"
+    return cell_group.faster([e for e in entries if e["pdl"] in states(pdl)])
 
 
 def number(value):
     return f"{'-':>8}" if value is None else f"{value:8.2f}"
 
 
-def line(evidence, miss):
+def explained(evidence, profiles, miss):
+    """(the kind of reason, the reason and what the profile says)."""
+    proved = reason(evidence, evidence.groups[miss.cell], miss)
+    figures = profiles.line(miss) if profiles else ""
+    if not figures:
+        return proved, proved
+    if proved == UNKNOWN:
+        return PROFILED, figures
+    return proved, f"{proved}; {figures}"
+
+
+def line(evidence, miss, text):
     group = evidence.groups[miss.cell]
     figures = [reference(group, impl, miss.pdl) for impl in cell_group.REFERENCES]
     figures.append(evidence.nearest(group, miss.pdl))
     state = {None: "best", False: "off", True: "on"}[miss.pdl]
+    peer = best_peer(group, miss.pdl)
+    peer = f"{peer['impl']} {peer['us']:.2f}" if peer else "-"
     return (
         f"  {miss.cell:<38} {state:<4} {miss.ours_us:8.2f} {miss.limit_us:8.2f} "
-        f"{miss.ours_us / miss.limit_us:6.3f} {' '.join(map(number, figures))}  "
-        f"{best_peer(group, miss.pdl):<22} {reason(evidence, group, miss)}"
+        f"{over(miss):6.3f} {' '.join(map(number, figures))}  {peer:<22} {text}"
     )
 
 
@@ -148,25 +176,32 @@ HEAD = (
 )
 
 
-def lines(data, found):
-    """Text: each target that is missed, what could be reached, and its cells, worst first."""
-    evidence, out, all_reasons = Evidence(data), [], defaultdict(set)
+SOURCES = {UNKNOWN: "neither", PROFILED: "the profile"}  # of all other reasons: the record
+
+
+def lines(data, found, profiles=None):
+    """Text: how many misses have a reason from where; each target that is missed, what could be
+    reached, and its cells, worst first."""
+    evidence, out = Evidence(data), []
+    cells, sources = defaultdict(set), Counter()
     for target in found:
         if not target.misses:
             continue
-        reasons = Counter()
-        for miss in target.misses:
-            why = reason(evidence, evidence.groups[miss.cell], miss)
-            reasons[why] += 1
-            all_reasons[miss.cell].add(why)
+        told = [(miss, *explained(evidence, profiles, miss)) for miss in target.misses]
+        for miss, kind, _ in told:
+            sources[SOURCES.get(kind, "the record")] += 1
+            cells[miss.cell].add(kind)
         out += ["", f"{target.name}: {target.measured}, target {target.wanted}"]
         out += attainable(evidence, target) if target.geomean else []
-        out += [f"  {count:4d}  {why}" for why, count in reasons.most_common()]
-        out += [HEAD] + [line(evidence, miss) for miss in target.misses]
-    unknown = sum(UNKNOWN in reasons for reasons in all_reasons.values())
-    head = f"{len(all_reasons)} cells miss a target; for {unknown} at least one miss has {UNKNOWN}."
+        reasons = Counter(kind for _, kind, _ in told).most_common()
+        out += [f"  {count:4d}  {kind}" for kind, count in reasons]
+        out += [HEAD] + [line(evidence, miss, text) for miss, _, text in told]
+    unknown = sum(UNKNOWN in kinds for kinds in cells.values())
+    counts = (f"{sources[name]} {name}" for name in ("the record", "the profile", "neither"))
     return [
-        head,
+        f"{len(cells)} cells miss a target; for {unknown} at least one miss has {UNKNOWN}.",
+        f"Misses by where their reason is from: {', '.join(counts)}; {sources.total()} in all.",
+        *(profiles.notes if profiles else []),
         "Microseconds. limit: the time at which the cell would meet the target; barrier: the",
         "barrier floor; nearest: that and the least that anybody took over it at this width.",
     ] + out

@@ -13,6 +13,8 @@ METRICS = {
     "dram_read_mb": ("dram__bytes_read.sum", 1e-6),
     "dram_write_mb": ("dram__bytes_write.sum", 1e-6),
     "dram_pct": ("gpu__dram_throughput.avg.pct_of_peak_sustained_elapsed", 1),
+    "l2_pct": ("lts__throughput.avg.pct_of_peak_sustained_elapsed", 1),
+    "sm_pct": ("sm__throughput.avg.pct_of_peak_sustained_elapsed", 1),
     "l2_mb": ("lts__t_bytes.sum", 1e-6),
     "l2_hit_pct": ("lts__t_sector_hit_rate.pct", 1),
     "instructions": ("smsp__inst_executed.sum", 1),
@@ -73,9 +75,11 @@ def _row(cells):
     return out
 
 
-def joined(done, found):
-    """The rows under the jobs that launched them; each job says how many kernels it launched."""
+def joined(done, found, cut=False):
+    """The rows under the jobs that launched them; each job says how many kernels it launched.
+    `cut`: the process ended within a job that said nothing any more; its rows are the last."""
     wanted = sum(job["kernels"] for job in done)
+    found = found[:wanted] if cut else found
     if wanted != len(found):
         raise ValueError(f"{wanted} kernels were launched and ncu has {len(found)}")
     found = iter(found)
@@ -84,8 +88,9 @@ def joined(done, found):
 
 COLUMNS = (
     ("impl", 14), ("us", 8), ("dram_read_mb", 12), ("dram_write_mb", 13), ("dram_pct", 8),
-    ("l2_mb", 8), ("l2_hit_pct", 10), ("instructions", 12), ("registers", 9), ("shared_bytes", 12),
-    ("blocks", 7), ("threads", 7), ("cluster", 7), ("waves", 7), ("occupancy_pct", 13),
+    ("l2_pct", 6), ("sm_pct", 6), ("l2_mb", 8), ("l2_hit_pct", 10), ("instructions", 12),
+    ("registers", 9), ("shared_bytes", 12), ("blocks", 7), ("threads", 7), ("cluster", 7),
+    ("waves", 7), ("occupancy_pct", 13),
 )  # fmt: skip
 
 

@@ -90,6 +90,12 @@ class Rmsjit(Adapter):
         texts = {
             spec_text(cell, v): None for cell in cells for v in all_variants(cell, self.device.sm)
         }
+        return self._prepare_many(texts)
+
+    def prepare(self, wanted):
+        self._prepare_many({spec_text(cell, variant): None for cell, variant in wanted})
+
+    def _prepare_many(self, texts):
         specs = [self._library.parse(text) for text in texts]
         return self._runtime.prepare_many(specs, self.device.index, self.options.threads)
 

@@ -2,11 +2,15 @@
 """The child of `profile_cells.py`, which ncu watches: each job is launched once unseen, so that all
 is compiled and loaded, then once between the marks that ncu profiles."""
 
+import contextlib
 import json
 
 from .grid import Cell
+from .profile_jobs import OUT_OF_TIME
 from .tensors import TensorSets
 from .variants import Variant
+
+AHEAD = 64  # jobs of which our kernels are compiled at once: not many more than there is time for
 
 
 def run(session, jobs, done, marks, out_of_time):
@@ -14,11 +18,13 @@ def run(session, jobs, done, marks, out_of_time):
     begin and end of what is profiled."""
     adapters = {adapter.name: adapter for adapter in session.adapters}
     cell = sets = None
-    for job in jobs:
+    for index, job in enumerate(jobs):
         line = {**job, "kernels": 0}
         try:
             if out_of_time():
-                raise TimeoutError("out of time")
+                raise TimeoutError(OUT_OF_TIME)
+            if index % AHEAD == 0:
+                prepare(adapters, jobs[index : index + AHEAD])
             if job["impl"] not in adapters:
                 raise ValueError(session.record.data["missing"].get(job["impl"], "not loaded"))
             if Cell(*job["shape"]) != cell:
@@ -33,8 +39,20 @@ def run(session, jobs, done, marks, out_of_time):
         done.flush()
 
 
+def variant_of(job):
+    return Variant(job["pdl"], job["rounding"], job["in_place"])
+
+
+def prepare(adapters, jobs):
+    """What does not compile is an error of its own job."""
+    for adapter in adapters.values():
+        mine = [job for job in jobs if job["impl"] == adapter.name]
+        with contextlib.suppress(Exception):
+            adapter.prepare([(Cell(*job["shape"]), variant_of(job)) for job in mine])
+
+
 def bound(adapter, cell, job, sets):
-    variant = Variant(job["pdl"], job["rounding"], job["in_place"])
+    variant = variant_of(job)
     if job["threads"]:  # a floor's block size as in the results: under ncu no trial can find it
         return adapter.bind_threads(cell, variant, sets, job["threads"])
     return adapter.bind(cell, variant, sets)

@@ -15,6 +15,7 @@ class Figure(NamedTuple):
     cell: str
     ours_us: float
     pdl: Optional[bool] = None  # None: the better of both
+    form: Optional[tuple] = None  # of the entry of ours: cell_group.form
 
 
 class Miss(NamedTuple):
@@ -22,6 +23,7 @@ class Miss(NamedTuple):
     ours_us: float
     limit_us: float  # at which the cell would meet the target
     pdl: Optional[bool]
+    form: Optional[tuple] = None  # as a figure's
 
 
 @dataclass
@@ -67,7 +69,7 @@ def at_least(name, figures, wanted, combine=stats.geomean):
     figures = by_cell(figures, stats.geomean)
     combined, worst = combine([figure.value for figure in figures]), min(figures)
     misses = [
-        Miss(f.cell, f.ours_us, f.ours_us * f.value / wanted, f.pdl)
+        Miss(f.cell, f.ours_us, f.ours_us * f.value / wanted, f.pdl, f.form)
         for f in figures
         if f.value < wanted
     ]
@@ -91,7 +93,7 @@ def at_most_us(name, figures, wanted):
     figures = by_cell(figures, statistics.fmean)
     worst = max(figures)
     misses = [
-        Miss(f.cell, f.ours_us, f.ours_us - f.value + wanted, f.pdl)
+        Miss(f.cell, f.ours_us, f.ours_us - f.value + wanted, f.pdl, f.form)
         for f in figures
         if f.value > wanted
     ]

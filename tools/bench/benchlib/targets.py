@@ -3,7 +3,7 @@
 
 from collections import defaultdict
 
-from .cell_group import CONFIRMED, SLOWER, Group, faster, maths, pairs, slower_cells
+from .cell_group import CONFIRMED, SLOWER, Group, faster, form, maths, pairs, slower_cells
 from .target import Figure, Miss, Target, at_least, at_most_us
 
 UNALIGNED = (2881, 5125)
@@ -23,7 +23,7 @@ def speedups(groups, op, pdl, choose, keep):
             if e["pdl"] == pdl
         ]
         figures = [
-            Figure(e["us"] / ours["us"], group.name, ours["us"], pdl)
+            Figure(e["us"] / ours["us"], group.name, ours["us"], pdl, form(ours))
             for e in candidates
             if (ours := group.ours(pdl, maths(e))) is not None
         ]
@@ -87,7 +87,8 @@ def floor_targets(groups):
                     wanted = 0.30 if group.hidden <= 4096 else 0.60
                     wanted = 0.80 if (group.hidden, group.rows) == (16384, 128) else wanted
                 gap = ours["us"] - floor["us"]
-                gaps[impl, wanted].append(Figure(gap, group.name, ours["us"], pdl))
+                figure = Figure(gap, group.name, ours["us"], pdl, form(ours))
+                gaps[impl, wanted].append(figure)
         for impl, wanted in (
             ("barrier_floor", 0.25),
             ("floor", 0.30),
@@ -108,7 +109,8 @@ def against_copy(group):
     copy = faster([group.reference("copy", False), group.reference("copy", True)])
     if ours is None or copy is None:
         return None
-    return Figure(bandwidth(ours) / bandwidth(copy), group.name, ours["us"])
+    ratio = bandwidth(ours) / bandwidth(copy)
+    return Figure(ratio, group.name, ours["us"], form=form(ours))
 
 
 def large_targets(groups):
@@ -144,7 +146,8 @@ def qk_targets(groups):
                 [group.ours(False, maths(theirs)), group.ours(True, maths(theirs))]
             )
             if ours:
-                seed.append(Figure(theirs["us"] / ours["us"], group.name, ours["us"]))
+                ratio = theirs["us"] / ours["us"]
+                seed.append(Figure(ratio, group.name, ours["us"], form=form(ours)))
     return [
         at_least("query/key strided, of the strided copy (each cell)", strided, 1.00, min),
         at_least("32768 x 128: FlashInfer's norm::RMSNorm", seed, 5.0, min),
@@ -180,7 +183,8 @@ def never_slower(groups, slower, name, most, keep):
 
 def missed_peer(item):
     pdl = None if item["what"].endswith("best") else False
-    return Miss(item["cell"], item["ours_us"], SLOWER * item["theirs_us"], pdl)
+    limit_us = SLOWER * item["theirs_us"]
+    return Miss(item["cell"], item["ours_us"], limit_us, pdl, item["form"])
 
 
 def all_targets(raw, constant_weight=False):

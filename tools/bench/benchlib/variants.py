@@ -43,6 +43,9 @@ class Adapter:
         """The variants of the cell; raises Unsupported."""
         raise NotImplementedError
 
+    def prepare(self, wanted):
+        """Compiles for many pairs of cell and variant, if that is quicker than one by one."""
+
     def bind(self, cell, variant, sets):
         """A function launch(index) that queues one launch on set `index` on the current stream and
         returns the tensors that must stay alive: (y, h) of an implementation that allocates, else
