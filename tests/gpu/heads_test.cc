@@ -71,7 +71,10 @@ TEST_F(Heads, MoreTokensThanAGridHasBlocksAreRight) {
     const emulate::RowPool pool(spec, 5);
     GpuCase c;
     c.tokens = tokens;
-    c.heads = facts.tuning.max_rows_per_block;
+    const bool many = facts.second_rows.take(tokens * facts.tuning.max_rows_per_block);
+    const Schedule& schedule =
+        schedule_of(facts.tuning, many ? KernelEntry::kSecond : KernelEntry::kPacked);
+    c.heads = schedule.max_rows_per_block;
     const LaunchBlock block = expect_right(pool, c);
     EXPECT_EQ(static_cast<int64_t>(block.params.tokens), c.heads) << "or it was not exchanged";
   }

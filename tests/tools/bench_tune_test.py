@@ -48,9 +48,9 @@ class Tune(unittest.TestCase):
 
     def test_a_plan_that_costs_more_is_replaced_in_the_file_and_no_other(self):
         text = PLANS.read_text()
-        plan = "{2048, {256, 1, kEnd}"
+        plan = "{1024, {256, 1, kEnd}"
         self.assertIn(plan, text)
-        self.plans.write_text(text.replace(plan, "{2048, {128, 4, kEnd}"))
+        self.plans.write_text(text.replace(plan, "{1024, {128, 4, kEnd}"))
         self.many.write_text(MANY.read_text())
         self.assertEqual(tune(self.plans, RECORDS, "--check").returncode, 1)
         self.assertEqual(tune(self.plans, RECORDS).returncode, 0)

@@ -15,8 +15,10 @@ namespace rmsjit::bench {
 namespace {
 
 constexpr double kWorthANewKey = 1.01;
-constexpr double kWorthASecondPlan = 1.03;
+constexpr double kWorthASecondPlan = 1.03;  // of a cell
+constexpr double kWorthASecondEntry = 1.005;  // of all
 constexpr int64_t kFewestMany = 2;  // rows a multiprocessor
+constexpr int64_t kMostLeavesOfAShortRow = 64;
 
 struct TimedPlan {
   BlockShape shape;
@@ -118,10 +120,11 @@ class Choice {
     for (const TimedPlan& plan : spec.plans) {
       for (size_t i = 0; i < best_.size(); ++i) best_[i] = std::min(best_[i], plan.us.at(i));
     }
-    Pair kept;
+    Pair kept, single;
     const auto look_at = [&](Pair pair) {
       pair.cost = cost(pair);
       if (pair.cost < chosen_.cost) chosen_ = pair;
+      if (pair.second == nullptr && pair.cost < single.cost) single = pair;
       const bool same_second =
           current_second == nullptr || pair.second_text(spec.multiprocessors) == *current_second;
       if (pair.first->text() == current && same_second) kept = pair;
@@ -134,11 +137,16 @@ class Choice {
         if (from <= kFewestMany * spec.multiprocessors) continue;
         for (const TimedPlan& second : spec.plans) {
           const Pair pair{&plan, &second, from};
-          if (second.shape.cluster == 1 && worth_a_schedule(pair)) look_at(pair);
+          if (may_be_second(second) && worth_a_schedule(pair)) look_at(pair);
         }
       }
     }
-    if (kept.first != nullptr && kept.cost <= kWorthANewKey * chosen_.cost) chosen_ = kept;
+    const bool pays = single.cost > kWorthASecondEntry * chosen_.cost;
+    if (!pays) chosen_ = single;
+    const bool may_stay = pays || kept.second == nullptr;
+    if (may_stay && kept.first != nullptr && kept.cost <= kWorthANewKey * chosen_.cost) {
+      chosen_ = kept;
+    }
   }
 
   // first is null: no eligible plan was timed.
@@ -175,6 +183,10 @@ class Choice {
     int64_t needed = 1;
     while (needed < spec_.leaves) needed *= 2;
     return spec_.leaves > 32 || plan.shape.threads == needed;
+  }
+  bool may_be_second(const TimedPlan& plan) const {
+    const bool late = plan.shape.trigger == Trigger::kWait || plan.shape.weight == WeightLoad::kLate;
+    return plan.shape.cluster == 1 && (spec_.leaves > kMostLeavesOfAShortRow || !late);
   }
   double us(size_t i) const { return chosen_.us(spec_.rows[i], i); }
   bool worth_a_schedule(const Pair& pair) const {
