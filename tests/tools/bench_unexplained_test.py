@@ -120,6 +120,15 @@ class Unexplained(ProfileCase):
         self.assertEqual(launches(data["kernels"]), by_l2(OURS + PEERS))
         self.assertIn("other.json: 0 launches; 3 kernels are of other results", text)
 
+    def test_a_file_that_is_read_is_never_written_over(self):
+        done = self.path("done.json", json.dumps({"schema_version": 1, "kernels": []}))
+        for path in (done, os.path.join(self.folder, ".", "results.json")):
+            with self.assertRaises(SystemExit) as raised:
+                self.profile(entries(), [], "--done", done, "--out", path)
+            self.assertEqual(raised.exception.code, 2)
+        with open(done, encoding="utf-8") as file:
+            self.assertEqual(json.load(file), {"schema_version": 1, "kernels": []})
+
     def test_while_a_process_runs_the_file_has_all_jobs_that_are_not_done(self):
         # Whoever ends it all from outside then leaves a file that names them.
         out, seen = os.path.join(self.folder, "out.json"), os.path.join(self.folder, "seen")
