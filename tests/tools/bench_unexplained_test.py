@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a miss without a reason to its profile and back: profile_cells.py --unexplained chooses what
-to launch, and compare.py --misses --profile shows the figures beside the miss."""
+"""From a miss without a reason to its profile: what profile_cells.py --unexplained chooses to
+launch, in which order, and that no job is lost."""
 
-import contextlib
-import io
 import json
 import os
-import tempfile
 import unittest
 
 from bench_fake_ncu import ProfileCase
 from bench_results import entry, results
 import compare
-from benchlib import grid, misses, profile_file, profile_jobs
+from benchlib import grid, profile_jobs
 
 WORST = grid.Cell("rmsnorm", "bf16", 4096, 2048, 1, "cold")
 NEXT = grid.Cell("fused_add", "bf16", 4096, 256)
@@ -77,6 +74,23 @@ class Unexplained(ProfileCase):
         wanted = [("rmsjit", True), ("rmsjit", False), ("flashinfer", True), ("quack", False)]
         self.assertEqual([(job["impl"], job["pdl"]) for job in jobs], wanted)
 
+    def test_a_launch_that_misses_two_targets_ranks_by_the_worse_and_is_there_once(self):
+        found = [entry(PROVED, "rmsjit", 1.06), entry(PROVED, "quack", 1.0)]  # 1.06 / (1 / 1.2)
+        found += [entry(LAST, "rmsjit", 1.1), entry(LAST, "quack", 1.0)]
+        data = results(found)
+        jobs = profile_jobs.of_misses(data, compare.report(data, False)[0])
+        cells = [(job["cell"], job["impl"]) for job in jobs]
+        ours = [(PROVED.id, "rmsjit"), (LAST.id, "rmsjit")]
+        self.assertEqual(cells, ours + [(PROVED.id, "quack"), (LAST.id, "quack")])
+
+    def test_a_peer_that_is_the_fastest_beside_two_launches_of_ours_is_launched_once(self):
+        found = [entry(PROVED, "rmsjit", 1.0), entry(PROVED, "rmsjit", 1.4, True)]
+        found += [entry(PROVED, "flashinfer", 1.5), entry(PROVED, "flashinfer", 0.8, True)]
+        data = results(found)
+        jobs = profile_jobs.of_misses(data, compare.report(data, False)[0])
+        wanted = [("rmsjit", True), ("rmsjit", False), ("flashinfer", True)]
+        self.assertEqual([(job["impl"], job["pdl"]) for job in jobs], wanted)
+
     def test_a_miss_that_the_record_explains_is_not_profiled(self):
         def jobs(*more):
             data = results([entry(PROVED, "rmsjit", 1.1), entry(PROVED, "quack", 1.2), *more])
@@ -105,6 +119,27 @@ class Unexplained(ProfileCase):
         _, data, text = self.profile(entries(), [], "--done", done)
         self.assertEqual(launches(data["kernels"]), by_l2(OURS + PEERS))
         self.assertIn("other.json: 0 launches; 3 kernels are of other results", text)
+
+    def test_a_file_that_is_read_is_never_written_over(self):
+        done = self.path("done.json", json.dumps({"schema_version": 1, "kernels": []}))
+        for path in (done, os.path.join(self.folder, ".", "results.json")):
+            with self.assertRaises(SystemExit) as raised:
+                self.profile(entries(), [], "--done", done, "--out", path)
+            self.assertEqual(raised.exception.code, 2)
+        with open(done, encoding="utf-8") as file:
+            self.assertEqual(json.load(file), {"schema_version": 1, "kernels": []})
+
+    def test_while_a_process_runs_the_file_has_all_jobs_that_are_not_done(self):
+        # Whoever ends it all from outside then leaves a file that names them.
+        out, seen = os.path.join(self.folder, "out.json"), os.path.join(self.folder, "seen")
+        change = f"open({seen!r}, 'a').write(' '.join(open({out!r}).read().split()) + chr(10))"
+        self.profile(entries(), [], change=change)
+        with open(seen, encoding="utf-8") as file:
+            cold, warm = (json.loads(line) for line in file)
+        self.assertEqual(sorted(launches(cold["failures"])), sorted(OURS + PEERS))
+        self.assertEqual({job["error"] for job in cold["failures"]}, {"not profiled yet"})
+        self.assertEqual(launches(warm["failures"]), [OURS[1], PEERS[1]])
+        self.assertEqual(len(warm["kernels"]), 4)
 
     def test_what_there_was_no_time_for_is_a_failure_of_each_job(self):
         left = os.path.join(self.folder, "started")
@@ -143,88 +178,6 @@ class Unexplained(ProfileCase):
         self.assertEqual(launches(data["kernels"]), [OURS[0], OURS[1]])
         self.assertEqual(launches(data["failures"]), [OURS[2]])
         self.assertIn(f"failed: {LAST.id} rmsjit the process under ncu ended before", text)
-
-
-class Beside(unittest.TestCase):
-    """The figures of a profile beside its miss."""
-
-    def kernel(self, cell, impl="rmsjit", pdl=False, rounding="once", in_place=False, **more):
-        return {
-            "cell": cell.id, "impl": impl, "pdl": pdl, "rounding": rounding, "in_place": in_place,
-            "recorded_us": 0.0, "us": 12.3, "dram_pct": 41.9, "l2_hit_pct": None,
-            "waves": 1.29, "occupancy_pct": 22.4, "registers": 118.0,
-            "stalls_pct": {"long_scoreboard": 54, "barrier": 9}, **more,
-        }  # fmt: skip
-
-    def compare(self, *kernels, found=None, commit="c"):
-        """The lines of compare.py, with a profile of these kernels."""
-        with contextlib.ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            paths = [os.path.join(folder, name) for name in ("results.json", "profile.json")]
-            with open(paths[0], "w", encoding="utf-8") as file:
-                json.dump(results(found or entries()), file)
-            profile_file.write(paths[1], {"commit": commit}, kernels, [])
-            out = io.StringIO()
-            stack.enter_context(contextlib.redirect_stdout(out))
-            compare.main([paths[0], "--misses", "--profile", paths[1]])
-        return out.getvalue().splitlines()
-
-    def line(self, lines, cell):
-        return next(line for line in lines if line.startswith(f"  {cell.id} "))
-
-    def test_a_miss_without_a_reason_has_its_profiles_figures_and_the_fastest_peers_time(self):
-        peers = [self.kernel(WORST, "quack", us=9.0), self.kernel(WORST, "torch", us=5.0)]
-        peers.append(self.kernel(WORST, "torch", us=6.0))  # one launch of two kernels: 11
-        floor = self.kernel(WORST, "floor", rounding="", us=1.0)
-        lines = self.compare(self.kernel(WORST), *peers, floor)
-        wanted = ("ncu 12.3 us (quack 9), DRAM 42 %, 1.29 waves, occupancy 22 %, 118 registers; "
-                  "stalls long_scoreboard 54 %, barrier 9 %")  # fmt: skip
-        self.assertTrue(self.line(lines, WORST).endswith(" " + wanted), self.line(lines, WORST))
-        self.assertTrue(self.line(lines, LAST).endswith(" " + misses.UNKNOWN))
-
-    def test_the_head_counts_misses_by_where_their_reason_is_from(self):
-        before = self.compare()
-        self.assertIn("3 cells miss a target; for 3 at least one miss has no reason", before[0])
-        self.assertIn("0 the record, 0 the profile, 4 neither; 4 in all", before[1])
-        after = self.compare(self.kernel(WORST))
-        self.assertIn("3 cells miss a target; for 2 at least one miss has no reason", after[0])
-        self.assertIn("0 the record, 2 the profile, 2 neither; 4 in all", after[1])
-        self.assertIn(f"     2  {misses.PROFILED}", after)
-
-    def test_a_reason_from_the_record_stays_the_reason_with_the_figures_behind_it(self):
-        found = [entry(PROVED, "rmsjit", 1.1), entry(PROVED, "quack", 1.2)]
-        found.append(entry(PROVED, "barrier_floor", 1.05))
-        lines = self.compare(self.kernel(PROVED), found=found)
-        line = next(line for line in lines if misses.BELOW_FLOOR + "; ncu 12.3 us" in line)
-        self.assertIn(PROVED.id, line)
-        self.assertIn("1 the record, 0 the profile, 0 neither", lines[1])
-
-    def test_another_maths_of_the_same_launch_is_said_and_another_pdl_is_no_profile(self):
-        lines = self.compare(self.kernel(NEXT, rounding=ADD))
-        self.assertIn(" ncu as unrounded,once 12.3 us", self.line(lines, NEXT))
-        both = self.kernel(NEXT, rounding=ADD), self.kernel(NEXT, rounding=ADD, in_place=True)
-        self.assertIn(" ncu 12.3 us", self.line(self.compare(*both), NEXT))
-        lines = self.compare(self.kernel(NEXT, pdl=True, rounding=ADD, in_place=True))
-        self.assertTrue(self.line(lines, NEXT).endswith(misses.UNKNOWN))
-
-    def test_a_profile_of_other_results_is_not_used_and_the_head_says_so(self):
-        lines = self.compare(self.kernel(WORST), commit="d")
-        self.assertTrue(self.line(lines, WORST).endswith(misses.UNKNOWN))
-        self.assertIn("profile.json: 0 launches; 1 kernels are of other results", lines[2])
-        found = entries()
-        kernel = self.kernel(WORST, recorded_us=found[0]["us"])  # of the same timing: the same code
-        lines = self.compare(kernel, found=found, commit="d")
-        self.assertIn("ncu 12.3 us", self.line(lines, WORST))
-
-    def test_a_file_that_is_no_profile_and_a_profile_without_misses_are_bad_usage(self):
-        with contextlib.redirect_stderr(io.StringIO()) as error:
-            results_file = os.path.join(os.path.dirname(__file__), "model_keys_golden.json")
-            with self.assertRaises(SystemExit) as raised:
-                compare.main(["results.json", "--profile", results_file])
-            with self.assertRaisesRegex(ValueError, "is no file of profile_cells.py"):
-                profile_file.load(results_file)
-        self.assertEqual(raised.exception.code, 2)
-        self.assertIn("--profile goes with --misses", error.getvalue())
 
 
 if __name__ == "__main__":

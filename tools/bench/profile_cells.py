@@ -194,6 +194,8 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if args.child:
         return run_child(args)
+    if os.path.realpath(args.out) in map(os.path.realpath, [args.results, *args.done]):
+        parser.error("--out would replace a file that is read: name another")
     try:
         return command(args, argv)
     except (OSError, ValueError) as error:

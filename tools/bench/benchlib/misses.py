@@ -196,10 +196,12 @@ def lines(data, found, profiles=None):
         reasons = Counter(kind for _, kind, _ in told).most_common()
         out += [f"  {count:4d}  {kind}" for kind, count in reasons]
         out += [HEAD] + [line(evidence, miss, text) for miss, _, text in told]
+    unproved = sum(not kinds.isdisjoint(SOURCES) for kinds in cells.values())
     unknown = sum(UNKNOWN in kinds for kinds in cells.values())
     counts = (f"{sources[name]} {name}" for name in ("the record", "the profile", "neither"))
     return [
-        f"{len(cells)} cells miss a target; for {unknown} at least one miss has {UNKNOWN}.",
+        f"{len(cells)} cells miss a target; for {unproved} the record proves no reason of at least "
+        f"one miss, and for {unknown} that has no profile either.",
         f"Misses by where their reason is from: {', '.join(counts)}; {sources.total()} in all.",
         *(profiles.notes if profiles else []),
         "Microseconds. limit: the time at which the cell would meet the target; barrier: the",
