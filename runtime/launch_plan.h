@@ -19,8 +19,8 @@ enum class WeightLoad { kEarly, kLate };  // before the sum, where registers all
 // What of a schedule is measured: the block, the blocks of a row where one is not enough, and for
 // which launches.
 struct BlockShape {
-  int threads = 0;   // of a row, in one block
-  int rows = 1;      // at most
+  int threads = 0;  // of a row, in one block
+  int rows = 1;     // at most
   Trigger trigger = Trigger::kEnd;
   int cluster = 1;
   WeightLoad weight = WeightLoad::kEarly;

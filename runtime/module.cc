@@ -62,8 +62,8 @@ Result<Module> Module::load(const Driver& driver, const std::string& image, cons
   for (const KernelEntry entry : {KernelEntry::kPacked, KernelEntry::kAny, KernelEntry::kSecond}) {
     if (entry == KernelEntry::kSecond && !tuning.second) continue;
     const Schedule& schedule = schedule_of(tuning, entry);
-    Result<CUfunction> loaded = load_entry(driver, module.handle, entry, schedule,
-                                           dynamic_shared_bytes(spec, schedule));
+    Result<CUfunction> loaded =
+        load_entry(driver, module.handle, entry, schedule, dynamic_shared_bytes(spec, schedule));
     if (!loaded.ok()) {
       module.unload(driver);
       return loaded.status();

@@ -76,8 +76,8 @@ void force_second(const NormSpec& spec, int turn, Tuning& tuning) {
   } else if (turn / 2 % 2 == 0 && leaves_of(spec) <= 2048) {
     while ((shape.threads & (shape.threads - 1)) != 0) shape.threads &= shape.threads - 1;
     const int fewest = leaf_elements(spec) == 4 && leaves_of(spec) > 1 ? 2 : 1;
-    shape.threads = odd && shape.threads >= 2 * fewest ? shape.threads / 2
-                                                       : std::min(2 * shape.threads, 1024);
+    shape.threads =
+        odd && shape.threads >= 2 * fewest ? shape.threads / 2 : std::min(2 * shape.threads, 1024);
     shape.rows = pick_rows(shape.threads, turn);
     shape.weight = odd ? WeightLoad::kLate : WeightLoad::kEarly;
     tuning.second = {complete_schedule(spec, kTarget, shape), Tuning::Takes::kMany, 8};

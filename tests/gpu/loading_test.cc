@@ -68,10 +68,11 @@ class Loading : public OnDevice {
  protected:
   // Each entry's first launch: the second schedule's (where there is one), packed, any.
   void launch_each(const NormSpec& spec, const Tuning& tuning, const rmsjit_kernel* kernel) {
-    const SecondRows second = second_rows(
-        tuning.second, cuda->attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT));
+    const SecondRows second =
+        second_rows(tuning.second, cuda->attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT));
     const bool all = tuning.second.takes == Tuning::Takes::kAll;
-    const auto most = static_cast<int64_t>(all ? 1 : second.first + second.count % (1 << 20) + 1);
+    const auto border = static_cast<int64_t>(second.first == 0 ? second.count : second.first);
+    const int64_t most = all ? 1 : border + 1;
     const auto set = std::move(bench::make_tensor_sets(*cuda, spec, most + 1, 1)[0]);
     rmsjit_args args = tight_args(spec, set, 1);
     expect_launch(kernel, args, stream->get());

@@ -87,7 +87,8 @@ TEST(OldDriver, IsServedWithoutTheOptionalFunctions) {
   EXPECT_EQ((*driver)->functions().cuFuncLoad, nullptr);
   EXPECT_EQ((*driver)->loadable_majors(), std::vector<int>{12});
   const CurrentContext current(**driver, stub::control().make_context(0));
-  const auto module = Module::load(**driver, fake_image({.target_name = "sm_90"}), NormSpec{}, Tuning{});
+  const auto module =
+      Module::load(**driver, fake_image({.target_name = "sm_90"}), NormSpec{}, Tuning{});
   ASSERT_TRUE(module.ok()) << module.message();
   EXPECT_EQ(stub::control().driver->calls[stub::kcuFuncGetAttribute], 2) << "forced resident";
   stub::control().driver->memory_full = true;

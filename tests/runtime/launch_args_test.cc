@@ -94,8 +94,8 @@ TEST(LaunchArgs, HeadsAreDealtOutInTwoDimensions) {
       // Without idle rows but at the end, unless there are many rows of an odd number of heads.
       const Schedule& schedule = schedule_of(facts.tuning, block.entry);
       const bool many = tokens * heads >= schedule.max_rows_per_block * facts.multiprocessors;
-      const int least = many && !exchanged ? schedule.max_rows_per_block
-                                           : 128 / schedule.threads_per_row;
+      const int least =
+          many && !exchanged ? schedule.max_rows_per_block : 128 / schedule.threads_per_row;
       EXPECT_LE(grid.rows, std::max<int64_t>(least, 2 * as_tokens) * heads_a_block);
       if (tokens <= 65535) {
         EXPECT_FALSE(exchanged);

@@ -128,7 +128,8 @@ TEST_F(LaunchCost, IsWithinItsBudgetAroundTheDriverCall) {
   CUlaunchConfig config{};
   config.hStream = stream;
   void* params[] = {&config};
-  Module module = *Module::load(**Driver::get(), fake_image({.target_name = "sm_90"}), NormSpec{}, Tuning{});
+  Module module =
+      *Module::load(**Driver::get(), fake_image({.target_name = "sm_90"}), NormSpec{}, Tuning{});
   const double driver_ns = best_ns([&] {
     cu().cuLaunchKernelEx(&config, module.function(KernelEntry::kPacked), params, nullptr);
   });

@@ -94,11 +94,11 @@ TEST(LaunchPlan, GivesLongRowsASecondSchedule) {
     Tuning::Takes takes;
     int threads, cluster, registers, shared;
   };
-  for (const Want& want : {Want{"hidden=32768", kFew, 256, 8, 2, 0},
-                           Want{"hidden=65536,pdl=on", kFew, 256, 8, 4, 0},
-                           Want{"hidden=262144", kAll, 512, 16, 0, 4},
-                           Want{"hidden=262144,pdl=on", kAll, 256, 16, 8, 0},
-                           Want{"hidden=262144,residual=add", kAll, 256, 16, 8, 0}}) {
+  for (const Want& want :
+       {Want{"hidden=32768", kFew, 256, 8, 2, 0}, Want{"hidden=65536,pdl=on", kFew, 256, 8, 4, 0},
+        Want{"hidden=262144", kAll, 512, 16, 0, 4},
+        Want{"hidden=262144,pdl=on", kAll, 256, 16, 8, 0},
+        Want{"hidden=262144,residual=add", kAll, 256, 16, 8, 0}}) {
     SCOPED_TRACE(want.text);
     const Tuning::Second second = launch_plan(spec_of(want.text, target), target).second;
     ASSERT_TRUE(second);

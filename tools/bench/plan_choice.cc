@@ -15,9 +15,9 @@ namespace rmsjit::bench {
 namespace {
 
 constexpr double kWorthANewKey = 1.01;
-constexpr double kWorthASecondPlan = 1.03;  // of a cell
+constexpr double kWorthASecondPlan = 1.03;    // of a cell
 constexpr double kWorthASecondEntry = 1.005;  // of all
-constexpr int64_t kFewestMany = 2;  // rows a multiprocessor
+constexpr int64_t kFewestMany = 2;            // rows a multiprocessor
 constexpr int64_t kMostLeavesOfAShortRow = 64;
 
 struct TimedPlan {
@@ -155,8 +155,8 @@ class Choice {
   void print(bool changed) const {
     std::string plans = chosen_.first->text();
     if (chosen_.second != nullptr) plans += ' ' + chosen_.second_text(spec_.multiprocessors);
-    std::string line = fmt::format("{:<44} {:<18} {:+5.1f}%", spec_.text, plans,
-                                   100 * (chosen_.cost - 1));
+    std::string line =
+        fmt::format("{:<44} {:<18} {:+5.1f}%", spec_.text, plans, 100 * (chosen_.cost - 1));
     for (size_t i = 0; i < best_.size(); ++i) {
       line += fmt::format("  {}: {:.2f}/{:.2f}", spec_.rows[i], us(i), best_[i]);
     }
@@ -185,7 +185,8 @@ class Choice {
     return spec_.leaves > 32 || plan.shape.threads == needed;
   }
   bool may_be_second(const TimedPlan& plan) const {
-    const bool late = plan.shape.trigger == Trigger::kWait || plan.shape.weight == WeightLoad::kLate;
+    const bool late =
+        plan.shape.trigger == Trigger::kWait || plan.shape.weight == WeightLoad::kLate;
     return plan.shape.cluster == 1 && (spec_.leaves > kMostLeavesOfAShortRow || !late);
   }
   double us(size_t i) const { return chosen_.us(spec_.rows[i], i); }
@@ -221,9 +222,8 @@ int choose_plans(const nlohmann::ordered_json& cells, PlanFile& file, PlanFile* 
   std::vector<TimedSpec> specs = read_cells(cells);
   // The largest first: a size without a row of its own has the next larger one's, which is then
   // what it stays.
-  std::stable_sort(specs.begin(), specs.end(), [](const TimedSpec& a, const TimedSpec& b) {
-    return a.leaves > b.leaves;
-  });
+  std::stable_sort(specs.begin(), specs.end(),
+                   [](const TimedSpec& a, const TimedSpec& b) { return a.leaves > b.leaves; });
   for (const TimedSpec& spec : specs) {
     const std::string* second = many == nullptr ? nullptr : &many->plan(spec.leaves, spec.column);
     const Choice choice(spec, file.plan(spec.leaves, spec.column), second);
@@ -242,10 +242,11 @@ int choose_plans(const nlohmann::ordered_json& cells, PlanFile& file, PlanFile* 
     ++count;
   }
   if (count == 0) throw CudaError("no plans were timed");
-  std::puts(fmt::format("{} specs: their plans cost {:.2f} % (geometric mean), {:.1f} % in the worst "
-                        "cell; {} plans changed",
-                        count, 100 * (std::exp(log_cost / count) - 1), 100 * (worst - 1), changed)
-                .c_str());
+  std::puts(
+      fmt::format("{} specs: their plans cost {:.2f} % (geometric mean), {:.1f} % in the worst "
+                  "cell; {} plans changed",
+                  count, 100 * (std::exp(log_cost / count) - 1), 100 * (worst - 1), changed)
+          .c_str());
   return changed;
 }
 

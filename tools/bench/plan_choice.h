@@ -9,12 +9,12 @@
 // key, and every bundle would have to be built again. Up to 32 leaves only plans with as many
 // threads a row as leaves are eligible, because launch_plan scales such a row to smaller sizes.
 //
-// A second schedule for many rows, from one of the row counts on, makes a pair, which costs what its
-// parts cost where they are taken. The cheapest pair is chosen if it costs 0.5 % less than the
+// A second schedule for many rows, from one of the row counts on, makes a pair, which costs what
+// its parts cost where they are taken. The cheapest pair is chosen if it costs 0.5 % less than the
 // cheapest plan and at some row count its second part is more than 3 % faster than the first; it
-// stays under the same rule. For rows of at most 64
-// leaves it may not trigger at the wait or load the weight late: of many such rows records hold
-// L2-cold times only, and L2-warm those cost up to 40 % (tools/bench/results/NOTES.md).
+// stays under the same rule. For rows of at most 64 leaves it may not trigger at the wait or load
+// the weight late: of many such rows records hold L2-cold times only, and L2-warm those cost up to
+// 40 % (tools/bench/results/NOTES.md).
 #ifndef RMSJIT_BENCH_PLAN_CHOICE_H_
 #define RMSJIT_BENCH_PLAN_CHOICE_H_
 

@@ -75,7 +75,8 @@ std::vector<Candidate> candidates(const NormSpec& spec, const Target& target) {
       out.push_back({KernelId{spec, target, tuning}, false, "", "", {}});
       if (!tuning.weight_early || tuning.register_slots == 1) continue;
       shape.weight = WeightLoad::kLate;
-      out.push_back({KernelId{spec, target, complete_tuning(spec, target, shape)}, true, "", "", {}});
+      out.push_back(
+          {KernelId{spec, target, complete_tuning(spec, target, shape)}, true, "", "", {}});
     }
   }
   return out;

@@ -83,7 +83,7 @@ struct Driver {
   std::atomic<int> total{0};
   // Calls that are illegal while another thread captures in global mode, made in another mode.
   std::atomic<int> disturbing{0};
-  std::atomic<int> modules{0};   // loaded now
+  std::atomic<int> modules{0};  // loaded now
   std::atomic<int> retained[kMostDevices] = {};
   Launch last{};
 
