@@ -23,8 +23,6 @@ bug fma_replaced reduce.cuh 'fused_multiply_add(h[1], h[1], h[0] * h[0])' '(h[1]
 bug one_chain_of_eight reduce.cuh 'return low + sum_of_four(h + 4);' \
   'float s = 0; for (int i = 0; i < 8; ++i) s = fused_multiply_add(h[i], h[i], s); return s;'
 bug half_a_term reduce.cuh 'return low + shuffle_xor(low, 1);' 'return low;'
-bug half_a_term_of_short_rows reduce.cuh 'return low + shuffle_pair(low);' 'return low;'
-bug pair_of_a_whole_warp reduce.cuh 'shuffle_pair(low)' 'shuffle_xor(low, 1)'
 bug pair_joined_twice reduce.cuh 'mask >= 8 / Spec::kLeaf' 'mask > 0'
 bug slots_in_sequence reduce.cuh \
   'return halving_sum<kFirst, 2 * kStep>(v) + halving_sum<kFirst + kStep, 2 * kStep>(v);' \
@@ -39,21 +37,29 @@ bug scratch_of_first_row reduce.cuh 'Spec::kMaxRows == 1 ? 0 : thread_y() * Spec
 
 # --- which element, which row ---
 bug last_pack_skipped rmsnorm.cuh 'leaf_index<Spec>(slot) < S::kFullLeaves;' 'leaf_index<Spec>(slot) < S::kFullLeaves - 1;'
-bug tail_skipped rmsnorm.cuh 'if (is_tail<Spec>(slot)) load_leaf' 'if (false) load_leaf'
+bug tail_skipped rmsnorm.cuh 'if (there && is_tail<Spec>(slot)) {' 'if (false) {'
 bug tail_into_next_row rmsnorm.cuh 'store_leaf<kPacked, S::kTail>' 'store_leaf<kPacked, Spec::kLeaf>'
-bug row_off_by_one rmsnorm.cuh '+ row, 0};' '+ row + 1, 0};'
-bug idle_rows_work rmsnorm.cuh 'Spec::kMaxRows == 1 || place.token < p.tokens' 'true'
-bug swapped_stride rmsnorm.cuh 'offset(p.y_token_stride, p.y_head_stride)' \
-  'offset(p.x_token_stride, p.x_head_stride)'
-bug residual_out_stride rmsnorm.cuh 'offset(p.residual_out_token_stride,' \
-  'offset(p.residual_token_stride,'
-bug head_stride_ignored rmsnorm.cuh 'static_cast<u64>(at.head) * static_cast<u64>(head_stride)' 'static_cast<u64>(at.head) * Spec::kHidden'
-bug stride_of_32_bits rmsnorm.cuh 'return static_cast<i64>(row) + first;' \
-  'return static_cast<int>(row) + first;'
-bug weight_of_first_slot rmsnorm.cuh 'kPacked>(w, weight, slot);' 'kPacked>(w, weight, 0);'
+bug row_off_by_one rmsnorm.cuh 'at.token = block * rows_per_block() + row;' \
+  'at.token = block * rows_per_block() + row + 1;'
+bug idle_rows_work rmsnorm.cuh 'if constexpr (Spec::kMaxRows > 1) at.there =' \
+  'if constexpr (false) at.there ='
+bug idle_rows_work_where_they_branch rmsnorm.cuh '!Work::kBranches || at.there' 'true'
+bug idle_rows_store rmsnorm.cuh 'there && is_whole<Spec>(slot)) store_leaf' \
+  'is_whole<Spec>(slot)) store_leaf'
+bug swapped_stride rmsnorm.cuh 'p.y_token_stride, p.upper.y_token_stride' \
+  'p.x_token_stride, p.upper.x_token_stride'
+bug residual_out_stride rmsnorm.cuh 'p.residual_out_token_stride, p.upper.residual_out_token_stride' \
+  'p.residual_token_stride, p.upper.residual_token_stride'
+bug head_stride_ignored rmsnorm.cuh 'at.head * head_stride' 'at.head * (2 * Spec::kHidden)'
+bug stride_of_32_bits rmsnorm.cuh 'return kPacked ? lower : (u64{upper} << 32) | lower;' 'return lower;'
+bug packed_reads_upper_halves rmsnorm.cuh 'return kPacked ? lower : (u64{upper} << 32) | lower;' \
+  'return (u64{upper} << 32) | lower;'
+bug row_of_32_bits rmsnorm.cuh 'at.token * token_stride' 'static_cast<u32>(at.token * token_stride)'
+bug weight_of_first_slot rmsnorm.cuh '(w, weight, slot, true);' '(w, weight, 0, true);'
 bug heads_of_the_whole_block rmsnorm.cuh '(row & ((1u << p.heads_shift) - 1))' 'row'
 bug heads_by_the_shift rmsnorm.cuh '(row & ((1u << p.heads_shift) - 1))' '(row & p.heads_shift)'
-bug tokens_of_the_whole_block rmsnorm.cuh '(p.block_rows >> p.heads_shift)' 'p.block_rows'
+bug tokens_of_the_whole_block rmsnorm.cuh 'block_y() * p.block_tokens' \
+  'block_y() * (p.block_tokens << p.heads_shift)'
 bug residual_not_stored rmsnorm.cuh 'h, slot < S::kHeldSlots));' 'h, false));'
 bug reread_stores_twice rmsnorm.cuh 'h, slot < S::kHeldSlots));' 'h, true));'
 bug stash_of_wrong_slot rmsnorm.cuh '(slot - S::kRegisterSlots) * (Held::kWords / 4) + word / 4' \
@@ -81,9 +87,9 @@ bug row_of_the_block rmsnorm.cuh 'block_x() / Spec::kCluster' 'block_x()'
 
 # --- PDL and the read-only path ---
 bug no_wait_in_idle_rows rmsnorm.cuh '    pdl_wait();' \
-  '    if (active) pdl_wait();'
+  '    if (at.there) pdl_wait();'
 bug trigger_before_wait rmsnorm.cuh '    pdl_wait();' \
   '    pdl_trigger(); pdl_wait();'
-bug weight_before_wait rmsnorm.cuh 'Spec::kWeightEarly && Spec::kConstantWeight' \
-  'Spec::kWeightEarly'
+bug weight_before_wait rmsnorm.cuh 'Work::kWeightEarly && Spec::kConstantWeight' \
+  'Work::kWeightEarly'
 bug wait_without_pdl rmsnorm.cuh 'if constexpr (Spec::kPdl) {' 'if constexpr (true) {'
