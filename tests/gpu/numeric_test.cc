@@ -90,7 +90,10 @@ TEST_P(GpuBits, ARowGivesTheSameBitsInEveryBatchAndUnderEveryPlan) {
   for (const BlockShape& shape : shapes) {
     const int block = shape.threads * shape.rows;
     if (leaves <= 32 * shape.threads * shape.cluster && block <= 1024 && block >= 32) {
-      const KernelId id{spec, target, complete_tuning(spec, target, shape)};
+      // Many rows: two a block, or what a warp holds; the weight late.
+      const int rows = shape.threads > 512 ? 1 : std::max(32 / shape.threads, 2);
+      const BlockShape many{shape.threads, rows, Trigger::kEnd, 1, WeightLoad::kLate, 1};
+      const KernelId id{spec, target, complete_tuning(spec, target, shape, many)};
       const Result<CompiledImage> image = compiler->compile(make_compile_request(id));
       ASSERT_TRUE(image.ok()) << image.message();
       const bench::KernelUnderTest kernel(cuda, id, image->image);
@@ -101,7 +104,9 @@ TEST_P(GpuBits, ARowGivesTheSameBitsInEveryBatchAndUnderEveryPlan) {
         c.row_step = 3;
         const Launcher launch = [&](const rmsjit_args& args, CUstream s) -> std::string {
           const bool second = tokens % 2 == 0 && id.tuning.second;
-          kernel.launch(s, args, second ? 1 : shape.rows, second);
+          const Schedule& taken =
+              schedule_of(id.tuning, second ? KernelEntry::kSecond : KernelEntry::kPacked);
+          kernel.launch(s, args, taken.max_rows_per_block, second);
           return "";
         };
         ASSERT_EQ(run_gpu_case(cuda, stream, spec, pool, c, launch).problem, "")
