@@ -24,8 +24,8 @@ int input_leaf_words(const NormSpec& spec, int threads_per_row) {
          (spec.has_residual() ? leaf_words(spec, spec.residual_dtype_resolved()) + ends : 0);
 }
 
-// From `rmsnorm-bench tune` on an H100, bf16: of each size the plan that costs least over row
-// counts from 1 to 32768. Sizes are leaves, so that rows of f32 have the plan of their bytes. One
+// From `rmsnorm-bench tune` on an H100, bf16: of each size the plan that costs least over the row
+// counts of its record. Sizes are leaves, so that rows of f32 have the plan of their bytes. One
 // that is not in the file has the block of the next larger one, or of the last; up to 32 leaves
 // that block has fewer threads a row and more rows, as the leaves (rounded up to a power of two)
 // are fewer. Other targets use the same files: what decides is latency inside one multiprocessor.
