@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the rows of a launch are dealt to blocks; templates/rmsnorm.cuh (place_of_row) reads it back.
+// How the rows of a launch are dealt to blocks; templates/row_map.cuh (place_of_row) reads it back.
 // Never changes bits.
 #ifndef RMSJIT_LAUNCH_GRID_H_
 #define RMSJIT_LAUNCH_GRID_H_

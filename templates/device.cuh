@@ -14,9 +14,8 @@ namespace rmsjit {
 using u16 = unsigned short;
 using u32 = unsigned int;
 using u64 = unsigned long long;
-using i64 = long long;
 
-// N words of 32 bits moved by one instruction: N is 1, 2 or 4, the address a multiple of 4N bytes.
+// N words of 32 bits moved by one instruction: N is 2 or 4, the address a multiple of 4N bytes.
 template <int N>
 struct alignas(4 * N) Words {
   u32 w[N];
@@ -164,8 +163,8 @@ RMSJIT_DEVICE void wait_at_gate(const u64* gate) {
 }
 
 // --- programmatic dependent launch (sm_90 and newer) ---
-// Seen in the code of NVRTC 13: ptxas leaves before this what it moves behind every instruction that
-// is no branch. Only speed depends on it. For a pointer that is never null.
+// Seen in the code of NVRTC 13: ptxas leaves before this what it moves behind every instruction
+// that is no branch. Only speed depends on it. For a pointer that is never null.
 RMSJIT_DEVICE void compute_before(const void* pointer) {
   asm volatile(
       "{ .reg .pred p;\n"

@@ -18,7 +18,6 @@ __device__ float __uint_as_float(unsigned);
 __device__ unsigned __float_as_uint(float);
 __device__ float __fmaf_rn(float, float, float);
 __device__ float __frsqrt_rn(float);
-__device__ unsigned long long __umul64hi(unsigned long long, unsigned long long);
 __device__ unsigned __funnelshift_r(unsigned, unsigned, unsigned);
 __device__ float __shfl_xor_sync(unsigned, float, int);
 __device__ unsigned __shfl_up_sync(unsigned, unsigned, unsigned);

@@ -2,7 +2,9 @@
 // Whole leaves at addresses that are aligned to their elements only, moved in aligned 16-byte
 // pieces and shifted into place: element by element the same bytes cost eight times the accesses.
 // Nothing outside the row is touched: a load realigns leaves that have a whole leaf on both sides,
-// and a store completes an aligned piece from the leaf of the lane below.
+// and a store completes an aligned piece from the leaf of the lane below. In place a load may cover
+// up to 15 bytes of a neighbour's leaf while its thread stores them: they are shifted out, whatever
+// they were, and no store touches a byte that is not its own.
 #ifndef RMSJIT_REALIGN_CUH
 #define RMSJIT_REALIGN_CUH
 

@@ -46,7 +46,8 @@ RMSJIT_DEVICE float sum_of_four(const float* h) {
   return fused_multiply_add(
       h[3], h[3], fused_multiply_add(h[2], h[2], fused_multiply_add(h[1], h[1], h[0] * h[0])));
 }
-// The term of this thread's leaf. Every thread of the block calls it.
+// The term of this thread's leaf. Where lanes have one together, every thread of the block calls
+// it.
 template <class Spec>
 RMSJIT_DEVICE float term_of_leaf(const float (&h)[Spec::kLeaf]) {
   const float low = sum_of_four(h);

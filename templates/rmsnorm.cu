@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The entries of a compiled kernel, all with the same bits: rmsnorm_packed where every pointer and
-// used stride is a multiple of 16 bytes, rmsnorm_any for every other; rmsnorm_second, if the plan
+// used stride is a multiple of 16 bytes and the lower halves of rmsnorm_params.h are all there is,
+// rmsnorm_any for every other; rmsnorm_second, if the plan
 // has it, in place of the first for some launches. spec.cuh is rendered for each kernel; the file
 // beside this one is a sample for editors and nvcc. What an `if constexpr` cannot choose, spec.cuh
 // defines: the blocks of a cluster (RMSJIT_CLUSTER_DIMS), and those of the second schedule, if

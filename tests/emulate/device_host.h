@@ -18,7 +18,6 @@ namespace rmsjit {
 using u16 = unsigned short;
 using u32 = unsigned int;
 using u64 = unsigned long long;
-using i64 = long long;
 
 template <int N>
 struct alignas(4 * N) Words {

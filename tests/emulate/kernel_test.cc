@@ -196,15 +196,22 @@ int kernel_count() { return static_cast<int>(kernels().size()); }
 INSTANTIATE_TEST_SUITE_P(Set, EmulatedKernel, testing::Range(0, kernel_count()));
 INSTANTIATE_TEST_SUITE_P(Set, UnalignedKernel, testing::Range(0, kernel_count(), 3));
 
+const Schedule& schedule_for(Entry entry, const KernelPlan& plan) {
+  if (entry == Entry::kSecond) return plan.tuning.second;
+  return plan.tuning;
+}
+
 // The kernels that one test of large numbers takes, and a small case for each.
 template <class F>
 void for_some_kernels(Entry entry, const F& change) {
   int taken = 0;
   for (const Kernel* kernel : kernels()) {
     const KernelPlan& plan = plans()[static_cast<size_t>(kernel->index)];
-    if (kernel->index % 4 != 0 || plan.spec.hidden > 2000) continue;
+    const bool second = entry == Entry::kSecond;
+    if (second ? !plan.tuning.second : kernel->index % 4 != 0) continue;
+    if (plan.spec.hidden > 2000) continue;
     LaunchCase c;
-    c.rows_per_block = plan.tuning.max_rows_per_block;
+    c.rows_per_block = schedule_for(entry, plan).max_rows_per_block;
     c.tokens = 3;
     c.heads = plan.spec.layout == Layout::kHeads ? 2 : 1;
     c.entry = entry;
@@ -261,13 +268,16 @@ TEST(LargeNumbers, RowsOfTheLastBlocks) {
 
 // The same of a packed launch: numbers that a signed word cannot hold in the rows beyond the last.
 TEST(LargeNumbers, PackedRowsUpToTwoToThe31) {
-  for_some_kernels(Entry::kPacked, [](LaunchCase& c, const KernelPlan& plan) {
-    const int64_t most = ((int64_t{1} << 31) - 1) / (plan.tuning.cluster * c.heads);
-    c.skipped_tokens = (most - c.tokens) / c.rows_per_block * c.rows_per_block;
-    c.x.token_pad = 64;
-    c.y.token_pad = 24;
-    c.residual_out.token_pad = 8;
-  });
+  for (const Entry entry : {Entry::kPacked, Entry::kSecond}) {
+    for_some_kernels(entry, [entry](LaunchCase& c, const KernelPlan& plan) {
+      const int cluster = schedule_for(entry, plan).cluster;
+      const int64_t most = ((int64_t{1} << 31) - 1) / (cluster * c.heads);
+      c.skipped_tokens = (most - c.tokens) / c.rows_per_block * c.rows_per_block;
+      c.x.token_pad = 64;
+      c.y.token_pad = 24;
+      c.residual_out.token_pad = 8;
+    });
+  }
 }
 
 }  // namespace

@@ -3,19 +3,19 @@
 # shellcheck shell=bash
 
 # --- the formula ---
-bug drop_eps rmsnorm.cuh 'fused_multiply_add(sum, Spec::inv_hidden(), eps)' 'sum * Spec::inv_hidden()'
-bug wrong_divisor rmsnorm.cuh 'fused_multiply_add(sum, Spec::inv_hidden(), eps)' \
+bug drop_eps row_math.cuh 'fused_multiply_add(sum, Spec::inv_hidden(), eps)' 'sum * Spec::inv_hidden()'
+bug wrong_divisor row_math.cuh 'fused_multiply_add(sum, Spec::inv_hidden(), eps)' \
   'fused_multiply_add(sum, 1.0f / (Spec::kHidden + 1), eps)'
-bug eps_not_fused rmsnorm.cuh 'fused_multiply_add(sum, Spec::inv_hidden(), eps)' \
+bug eps_not_fused row_math.cuh 'fused_multiply_add(sum, Spec::inv_hidden(), eps)' \
   'sum * Spec::inv_hidden() + eps'
-bug zero_row_not_guarded rmsnorm.cuh 'return m == 0.0f ? 0.0f : root;' 'return root;'
-bug one_plus_forgotten rmsnorm.cuh 'w = {1.0f + w.low, 1.0f + w.high};' ';'
-bug weight_before_rounding rmsnorm.cuh 'if constexpr (Spec::kRoundTwice) {' \
+bug zero_row_not_guarded row_math.cuh 'return m == 0.0f ? 0.0f : root;' 'return root;'
+bug one_plus_forgotten row_math.cuh 'w = {1.0f + w.low, 1.0f + w.high};' ';'
+bug weight_before_rounding row_math.cuh 'if constexpr (Spec::kRoundTwice) {' \
   'if constexpr (false) {'
-bug rounds_twice_always rmsnorm.cuh 'if constexpr (Spec::kRoundTwice) {' \
+bug rounds_twice_always row_math.cuh 'if constexpr (Spec::kRoundTwice) {' \
   'if constexpr (true) {'
-bug h_not_rounded rmsnorm.cuh 'if constexpr (Spec::kSumRounded) v = r_leaf.pair(i);' ''
-bug stats_rounded rmsnorm.cuh 'if constexpr (Spec::kSumRounded) v = r_leaf.pair(i);' \
+bug h_not_rounded row_math.cuh 'if constexpr (Spec::kSumRounded) v = r_leaf.pair(i);' ''
+bug stats_rounded row_math.cuh 'if constexpr (Spec::kSumRounded) v = r_leaf.pair(i);' \
   'v = r_leaf.pair(i);'
 
 # --- the fixed sum ---
@@ -36,54 +36,54 @@ bug barrier_of_first_warp reduce.cuh 'block_barrier();' 'if (thread_x() < 32) bl
 bug scratch_of_first_row reduce.cuh 'Spec::kMaxRows == 1 ? 0 : thread_y() * Spec::kThreads' '0'
 
 # --- which element, which row ---
-bug last_pack_skipped rmsnorm.cuh 'leaf_index<Spec>(slot) < S::kFullLeaves;' 'leaf_index<Spec>(slot) < S::kFullLeaves - 1;'
-bug tail_skipped rmsnorm.cuh 'if (there && is_tail<Spec>(slot)) {' 'if (false) {'
-bug tail_into_next_row rmsnorm.cuh 'store_leaf<kPacked, S::kTail>' 'store_leaf<kPacked, Spec::kLeaf>'
-bug row_off_by_one rmsnorm.cuh 'at.token = block * rows_per_block() + row;' \
+bug last_pack_skipped row_map.cuh 'leaf_index<Spec>(slot) < S::kFullLeaves);' 'leaf_index<Spec>(slot) < S::kFullLeaves - 1);'
+bug tail_skipped row_io.cuh 'if (there && is_tail<Spec>(slot)) {' 'if (false) {'
+bug tail_into_next_row row_io.cuh 'store_leaf<kPacked, S::kTail>' 'store_leaf<kPacked, Spec::kLeaf>'
+bug row_off_by_one row_map.cuh 'at.token = block * rows_per_block() + row;' \
   'at.token = block * rows_per_block() + row + 1;'
-bug idle_rows_work rmsnorm.cuh 'if constexpr (Spec::kMaxRows > 1) at.there =' \
+bug idle_rows_work row_map.cuh 'if constexpr (Spec::kMaxRows > 1) at.there =' \
   'if constexpr (false) at.there ='
 bug idle_rows_work_where_they_branch rmsnorm.cuh '!Work::kBranches || at.there' 'true'
-bug idle_rows_store rmsnorm.cuh 'there && is_whole<Spec>(slot)) store_leaf' \
+bug idle_rows_store row_io.cuh 'there && is_whole<Spec>(slot)) store_leaf' \
   'is_whole<Spec>(slot)) store_leaf'
-bug swapped_stride rmsnorm.cuh 'p.y_token_stride, p.upper.y_token_stride' \
+bug swapped_stride row_work.cuh 'p.y_token_stride, p.upper.y_token_stride' \
   'p.x_token_stride, p.upper.x_token_stride'
-bug residual_out_stride rmsnorm.cuh 'p.residual_out_token_stride, p.upper.residual_out_token_stride' \
+bug residual_out_stride row_work.cuh 'p.residual_out_token_stride, p.upper.residual_out_token_stride' \
   'p.residual_token_stride, p.upper.residual_token_stride'
-bug head_stride_ignored rmsnorm.cuh 'at.head * head_stride' 'at.head * (2 * Spec::kHidden)'
-bug stride_of_32_bits rmsnorm.cuh 'return kPacked ? lower : (u64{upper} << 32) | lower;' 'return lower;'
-bug packed_reads_upper_halves rmsnorm.cuh 'return kPacked ? lower : (u64{upper} << 32) | lower;' \
+bug head_stride_ignored row_work.cuh 'at.head * head_stride' 'at.head * (2 * Spec::kHidden)'
+bug stride_of_32_bits row_map.cuh 'return kPacked ? lower : (u64{upper} << 32) | lower;' 'return lower;'
+bug packed_reads_upper_halves row_map.cuh 'return kPacked ? lower : (u64{upper} << 32) | lower;' \
   'return (u64{upper} << 32) | lower;'
-bug row_of_32_bits rmsnorm.cuh 'at.token * token_stride' 'static_cast<u32>(at.token * token_stride)'
-bug weight_of_first_slot rmsnorm.cuh '(w, weight, slot, true);' '(w, weight, 0, true);'
-bug heads_of_the_whole_block rmsnorm.cuh '(row & ((1u << p.heads_shift) - 1))' 'row'
-bug heads_by_the_shift rmsnorm.cuh '(row & ((1u << p.heads_shift) - 1))' '(row & p.heads_shift)'
-bug tokens_of_the_whole_block rmsnorm.cuh 'block_y() * p.block_tokens' \
+bug row_of_32_bits row_work.cuh 'at.token * token_stride' 'static_cast<u32>(at.token * token_stride)'
+bug weight_of_first_slot row_work.cuh '(w, weight, slot, true);' '(w, weight, 0, true);'
+bug heads_of_the_whole_block row_map.cuh '(row & ((1u << p.heads_shift) - 1))' 'row'
+bug heads_by_the_shift row_map.cuh '(row & ((1u << p.heads_shift) - 1))' '(row & p.heads_shift)'
+bug tokens_of_the_whole_block row_map.cuh 'block_y() * p.block_tokens' \
   'block_y() * (p.block_tokens << p.heads_shift)'
-bug residual_not_stored rmsnorm.cuh 'h, slot < S::kHeldSlots));' 'h, false));'
-bug reread_stores_twice rmsnorm.cuh 'h, slot < S::kHeldSlots));' 'h, true));'
-bug stash_of_wrong_slot rmsnorm.cuh '(slot - S::kRegisterSlots) * (Held::kWords / 4) + word / 4' \
+bug residual_not_stored row_work.cuh 'h, slot < S::kHeldSlots));' 'h, false));'
+bug reread_stores_twice row_work.cuh 'h, slot < S::kHeldSlots));' 'h, true));'
+bug stash_of_wrong_slot row_work.cuh '(slot - S::kRegisterSlots) * (Held::kWords / 4) + word / 4' \
   '(slot - S::kRegisterSlots) * (Held::kWords / 4)'
 
 # --- unaligned rows ---
-bug realigns_first_leaf rmsnorm.cuh 'index > 0 && index + 1' 'index + 1'
-bug realigns_last_leaf rmsnorm.cuh 'index > 0 && index + 1 <' \
+bug realigns_first_leaf row_map.cuh 'index > 0 && index + 1' 'index + 1'
+bug realigns_last_leaf row_map.cuh 'index > 0 && index + 1 <' \
   'index > 0 && index <'
-bug settled_as_elements rmsnorm.cuh 'is_inner<Spec>(slot));' 'false);'
+bug settled_as_elements row_io.cuh 'is_inner<Spec>(slot));' 'false);'
 bug second_piece_skipped realign.cuh 'if (past != 0) load_piece' 'if (past > 8) load_piece'
-bug first_lane_completes rmsnorm.cuh 'lane == 0, last);' 'false, last);'
-bug last_lane_leaves_rest rmsnorm.cuh 'lane == kWarpThreads - 1 || index + 1' 'index + 1'
+bug first_lane_completes row_io.cuh 'lane == 0, last);' 'false, last);'
+bug last_lane_leaves_rest row_io.cuh 'lane == kWarpThreads - 1 || index + 1' 'index + 1'
 bug piece_shift_wrong realign.cuh '8 * (bytes & 3u)' '8 * (bytes & 1u)'
 
 # --- clusters ---
-bug blocks_of_a_row_swapped rmsnorm.cuh 't / kWarpThreads * Spec::kCluster + block' \
+bug blocks_of_a_row_swapped row_map.cuh 't / kWarpThreads * Spec::kCluster + block' \
   't / kWarpThreads + Spec::kThreads / kWarpThreads * block'
 bug sends_before_all_run reduce.cuh 'cluster_wait();' ';'
 bug reads_before_the_gate reduce.cuh 'wait_at_gate(mail.gate);' ';'
 bug mail_into_one_cell reduce.cuh 'static_cast<int>(block_x() % kBlocks) * kWarpThreads + lane;' 'lane;'
 bug one_block_not_told reduce.cuh 'first + warp < kBlocks' 'first + warp < kBlocks - 1'
 bug gate_opens_early reduce.cuh 'kBytes = kBlocks * kWarpThreads * 4' 'kBytes = kBlocks * kWarpThreads * 2'
-bug row_of_the_block rmsnorm.cuh 'block_x() / Spec::kCluster' 'block_x()'
+bug row_of_the_block row_map.cuh 'block_x() / Spec::kCluster' 'block_x()'
 
 # --- PDL and the read-only path ---
 bug no_wait_in_idle_rows rmsnorm.cuh '    pdl_wait();' \
