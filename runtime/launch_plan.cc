@@ -164,7 +164,8 @@ Schedule complete_schedule(const NormSpec& spec, const Target& target, const Blo
     keep_in_shared_memory(schedule, slots, held, input, budget,
                           shape.rows == 1 ? shared_limit(target) / (shape.threads * held * 4) : 0);
   }
-  schedule.weight_early = shape.weight == kEarly && schedule.register_slots == slots &&
+  schedule.weight_early = spec.has_weight() && shape.weight == kEarly &&
+                          schedule.register_slots == slots &&
                           slots * held + schedule.load_chunk * input + slots * weight <= budget;
   return schedule;
 }
@@ -175,7 +176,9 @@ Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockSh
   if (shape.cluster > 1) {
     tuning.second = second_of_a_cluster(spec, target, shape.trigger);
   } else if (many.threads != 0) {
-    tuning.second = {complete_schedule(spec, target, many), Tuning::Takes::kMany, many.from};
+    const Schedule second = complete_schedule(spec, target, many);
+    // Without a weight two shapes may be one schedule.
+    if (second != tuning) tuning.second = {second, Tuning::Takes::kMany, many.from};
   }
   return tuning;
 }

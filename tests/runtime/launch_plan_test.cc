@@ -59,6 +59,8 @@ void expect_legal(const NormSpec& spec, const Target& target) {
   if (!t.second) return;
   expect_legal(spec, t.second, target);
   EXPECT_LE(t.second.cluster, 16);
+  EXPECT_FALSE(static_cast<const Schedule&>(t) == static_cast<const Schedule&>(t.second))
+      << "the same entry twice";
   const bool many = t.second.takes == Tuning::Takes::kMany;
   EXPECT_EQ(many, t.cluster == 1) << "what a cluster's rows win is for few rows, or for all";
   EXPECT_EQ(many, t.second.rows_a_multiprocessor > 0);
@@ -67,8 +69,9 @@ void expect_legal(const NormSpec& spec, const Target& target) {
 TEST(LaunchPlan, IsLegalForEverySizeTypeAndTarget) {
   for (int sm : kTargets) {
     const Target target{sm};
-    for (const char* rest : {"", ",residual=add", ",x=f32", ",x=f32,residual=add",
-                             ",residual=add,residual_dtype=f32,add_round=unrounded"}) {
+    for (const char* rest :
+         {"", ",residual=add", ",x=f32", ",x=f32,residual=add", ",weight=none",
+          ",residual=add,weight=none", ",residual=add,residual_dtype=f32,add_round=unrounded"}) {
       for (int64_t hidden = 1; hidden <= 262144; hidden += hidden < 2100 ? 1 : hidden / 97) {
         expect_legal(spec_of("hidden=" + std::to_string(hidden) + rest, target), target);
         if (HasFailure()) return;
