@@ -17,7 +17,7 @@ static_assert(sizeof(rmsjit_options) == 8 + 4 * 8 + 2 * 4 + 8 + 4 * 4 + 9 * 8 + 
 static_assert(sizeof(rmsjit_storage) == 8 + 3 * 8);
 static_assert(sizeof(rmsjit_stats) == 8 + 11 * 8);
 static_assert(sizeof(rmsjit_prepare_options) == 8 + 2 * 4 + 2 * 8);
-static_assert(sizeof(rmsjit_kernel_info) == 8 + 4 * 8 + 6 * 4);
+static_assert(sizeof(rmsjit_kernel_info) == 8 + 4 * 8 + 6 * 4 + 8);
 
 Status read_size(const void* given, const char* name, size_t known, size_t& size) {
   std::memcpy(&size, given, sizeof size);

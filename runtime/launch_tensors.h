@@ -9,7 +9,7 @@
 
 namespace rmsjit {
 
-// In elements; as in the parameter block, zero for an extent of one.
+// In elements (the parameter block has bytes). Zero for an extent of one, as there.
 struct TensorStrides {
   int64_t token;
   int64_t head;

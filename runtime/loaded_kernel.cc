@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/loaded_kernel.h"
 
+#include <algorithm>
+
 #include "rmsjit/spec_text.h"
 #include "runtime/errors.h"
 #include "runtime/usual_launch.h"
@@ -18,10 +20,13 @@ LoadedKernel::LoadedKernel(const Driver& driver, const DeviceContext& where, con
       digest_(acquired.entry.digest().hex()),
       target_(acquired.entry.target),
       origin_(acquired.origin),
+      plan_(tuning_text(id.tuning)),
       registers_(acquired.entry.metadata.registers),
       spill_bytes_(acquired.entry.metadata.spill_bytes),
-      shared_bytes_(acquired.entry.metadata.shared_bytes +
-                    static_cast<int32_t>(facts_.dynamic_shared_bytes)) {
+      // An entry's is static, which the image says, or dynamic.
+      shared_bytes_(std::max({acquired.entry.metadata.shared_bytes,
+                              static_cast<int32_t>(facts_.dynamic_shared_bytes),
+                              static_cast<int32_t>(facts_.second_dynamic_shared_bytes)})) {
   if (module.function(KernelEntry::kSecond) == nullptr) facts_.second_rows = {};
   try_launch_ = choose_try(facts_);
   overlap_.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
@@ -112,6 +117,7 @@ void LoadedKernel::describe(rmsjit_kernel_info& info) const {
   info.registers = registers_;
   info.spill_bytes = spill_bytes_;
   info.shared_bytes = shared_bytes_;
+  info.plan = plan_.c_str();
 }
 
 void LoadedKernel::unload() { module_.unload(driver_); }

@@ -62,19 +62,21 @@ class LoadedKernel {
                   CUstream stream) const;
   Status recover(CUresult result, LaunchBlock& block, CUstream stream) const;
 
-  // What a launch reads comes first, on two cache lines (with PDL three).
+  // What a launch reads comes first: two cache lines, a third for a second schedule, the last with
+  // PDL.
   alignas(64) TryLaunch try_launch_;  // for its layout
   decltype(&::cuLaunchKernelEx) launch_kernel_;
   Module module_;
   LaunchFacts facts_;
-  CUlaunchAttribute overlap_{};  // of PDL
   const Driver& driver_;
+  CUlaunchAttribute overlap_{};  // of PDL
   DeviceContext where_;
 
   std::string spec_text_;
   std::string digest_;
   std::string target_;
   Origin origin_;
+  std::string plan_;
   int32_t registers_;
   int32_t spill_bytes_;
   int32_t shared_bytes_;

@@ -163,7 +163,8 @@ class UsualLaunch {
   uint64_t bits_ = 0;  // of every address and stride in bytes
 };
 
-// packed: every pointer and used stride is a multiple of 16 bytes.
+// packed: every pointer and used stride is a multiple of 16 bytes, and the counts and strides in
+// bytes are within the limits of the packed entries.
 inline KernelEntry choose_entry(const LaunchFacts& facts, int64_t rows, bool packed) {
   if (!packed) return KernelEntry::kAny;
   return facts.second_rows.take(rows) ? KernelEntry::kSecond : KernelEntry::kPacked;

@@ -64,7 +64,8 @@ TEST_F(Heads, MoreTokensThanAGridHasBlocksAreRight) {
   if (short_run()) GTEST_SKIP() << "half a million rows take a sanitizer minutes";
   for (const auto& [text, tokens] :
        {std::pair{"hidden=128,layout=heads", int64_t{65537}},
-        std::pair{"hidden=128,layout=heads,residual=add,root=exact", int64_t{65544}}}) {
+        std::pair{"hidden=128,layout=heads,residual=add,root=exact", int64_t{65544}},
+        std::pair{"hidden=512,layout=heads,pdl=auto", int64_t{65537}}}) {
     SCOPED_TRACE(text);
     prepare(text);
     ASSERT_NE(kernel, nullptr);

@@ -87,8 +87,8 @@ class Loading : public OnDevice {
 TEST_F(Loading, EveryEntryOfAPreparedKeyIsLoadedBeforeItsFirstLaunch) {
   if (driver_symbol("cuFuncIsLoaded") == nullptr) GTEST_SKIP() << "a driver older than CUDA 12.4";
   const Watch watch;
-  for (const char* text :
-       {"hidden=4096", "hidden=1032,weight_form=one_plus", "hidden=65536,x=f32", "hidden=262144"}) {
+  for (const char* text : {"hidden=4096", "hidden=1032,weight_form=one_plus",
+                           "hidden=1024,residual=add", "hidden=65536,x=f32", "hidden=262144"}) {
     SCOPED_TRACE(text);
     const NormSpec spec = spec_of(text);
     Watch::functions.clear();

@@ -29,8 +29,8 @@ CompileRequest request_for(const std::string& spec_text, const std::string& targ
 void compile_each(const std::vector<KernelId>& ids,
                   const std::function<void(const KernelId&, const CompiledImage&)>& check);
 
-// What every image of a shipped plan has to be: no local memory, as many registers as the plan's
-// largest block may have, a cubin for the target.
+// What every image of a shipped plan has to be: no local memory, as many registers as the smaller
+// of its schedules' largest blocks may have, a cubin for the target.
 void expect_shippable(const KernelId& id, const CompiledImage& image);
 
 inline const char* const kTargets[] = {"sm_80", "sm_90", "sm_100", "sm_120"};

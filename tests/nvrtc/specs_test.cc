@@ -68,14 +68,21 @@ TEST_F(Specs, SizesAtTheEdges) {
   compile(texts);
 }
 
-// Everything of a row in the registers of its second schedule, whatever the dtypes are.
+// Their second schedules hold a row in shared memory (plain) or all of it in registers (under PDL,
+// with a residual, and for few rows), whatever the dtypes are.
 TEST_F(Specs, SecondSchedulesOfTheLongestRows) {
   std::vector<std::string> texts;
-  for (const char* rest : {"", ",x=f32", ",x=f16,weight=bf16", ",x=f16,weight=f32", ",weight=none",
-                           ",residual=add,pdl=auto", ",residual=add,residual_dtype=f32",
-                           ",residual=add,add_round=unrounded,weight_form=one_plus"}) {
+  for (const char* rest :
+       {"", ",x=f32", ",x=f16,weight=bf16", ",x=f16,weight=f32", ",weight=none"}) {
     texts.push_back(std::string("hidden=262144") + rest);
+    texts.push_back(std::string("hidden=262144,pdl=auto") + rest);
   }
+  for (const char* rest :
+       {",pdl=auto", ",residual_dtype=f32", ",add_round=unrounded,weight_form=one_plus"}) {
+    texts.push_back(std::string("hidden=262144,residual=add") + rest);
+  }
+  texts.push_back("hidden=131072,x=f32,y=bf16");
+  texts.push_back("hidden=131072,x=f16,weight=bf16");
   compile(texts);
 }
 

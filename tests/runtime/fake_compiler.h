@@ -39,6 +39,7 @@ class FakeCompiler : public Compiler {
     image.image = fake_image(request);
     image.nvrtc_version = "13.0";
     image.registers = 32;
+    image.shared_bytes = 512;
     image.compile_ms = 1.5;
     return image;
   }

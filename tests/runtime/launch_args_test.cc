@@ -104,6 +104,19 @@ TEST(LaunchArgs, HeadsAreDealtOutInTwoDimensions) {
   }
 }
 
+// Exchanged, an odd number of tokens has a block for each: one with more rows than there are heads
+// would idle.
+TEST(LaunchArgs, ExchangedRowsHaveBlocksOfNoMoreRowsThanHeads) {
+  const LaunchFacts facts = facts_of("hidden=64,layout=heads");
+  ASSERT_EQ(facts.tuning.threads_per_row, 8);
+  ASSERT_GT(facts.tuning.max_rows_per_block, 16) << "choose a spec whose blocks have more rows";
+  rmsjit_args args = args_for(facts, 5'000'001, 1);
+  LaunchBlock block;
+  ASSERT_TRUE(make_block(facts, args, block).ok());
+  EXPECT_EQ(tokens_of(block.params), 1) << "exchanged";
+  EXPECT_EQ(block.grid.rows, 4u) << "a warp of threads is the least";
+}
+
 TEST(LaunchArgs, InPlaceOutputsAreTheInputs) {
   const LaunchFacts facts = facts_of("hidden=64,layout=heads,y_placement=in_place,residual=add");
   rmsjit_args args = args_for(facts, 4, 2);
@@ -239,6 +252,7 @@ TEST(LaunchArgs, ManyAlignedRowsTakeTheSecondScheduleAndItsBlocks) {
   EXPECT_EQ(block_of(200, 4, 0).entry, KernelEntry::kSecond) << "rows, not tokens";
   EXPECT_EQ(block_of(int64_t{1} << 30, 1, 0).entry, KernelEntry::kSecond);
   EXPECT_EQ(block_of(800, 1, 1).entry, KernelEntry::kAny);
+  EXPECT_EQ(block_of(int64_t{1} << 29, 4, 0).entry, KernelEntry::kPacked) << "2^31 rows";
   EXPECT_EQ(block_of(800, 1, 0).grid.rows, 4u);
   EXPECT_EQ(block_of(800, 1, 0).grid.x, 1u);
   EXPECT_EQ(block_of(800, 1, 0).grid.y, 200u);
@@ -257,6 +271,17 @@ TEST(LaunchArgs, TheSecondScheduleHasAGridOfItsOwn) {
   ASSERT_TRUE(make_block(facts, args, block).ok());
   EXPECT_EQ(block.entry, KernelEntry::kAny);
   EXPECT_EQ(block.grid.x, 1000u * static_cast<unsigned>(facts.tuning.cluster));
+  // Beyond what a grid of its blocks has, the first schedule's smaller cluster still serves.
+  const int64_t most = LaunchGrid::kMostX / 16;
+  for (const auto& [rows, entry, blocks] :
+       {std::tuple{most, KernelEntry::kSecond, 16}, {most + 1, KernelEntry::kPacked, 8}}) {
+    args = args_for(facts, rows);
+    args.residual = address(int64_t{1} << 50);
+    args.y = address(int64_t{1} << 51);
+    ASSERT_TRUE(make_block(facts, args, block).ok());
+    EXPECT_EQ(block.entry, entry);
+    EXPECT_EQ(block.grid.x, rows * blocks);
+  }
 }
 
 TEST(LaunchArgs, SixtyFourBitStridesAndCountsWork) {

@@ -133,7 +133,22 @@ TEST_F(LaunchTest, ALongRowGetsTheSharedMemoryThatItsPlanAsksFor) {
   EXPECT_EQ(last().config.sharedMemBytes, static_cast<unsigned>(wanted));
   rmsjit_kernel_info info{};
   kernel.describe(info);
-  EXPECT_GE(info.shared_bytes, wanted);
+  EXPECT_EQ(info.shared_bytes, wanted) << "the most of any entry";
+  EXPECT_EQ(info.plan, tuning_text(id.tuning));
+}
+
+// By then the table may have another kernel, or none: it is not asked again.
+TEST_F(LaunchTest, AFailureIsExplainedByTheKernelThatWasTried) {
+  make_runtime();
+  const LoadedKernel& kernel = prepared("hidden=64");
+  push(kernel.where().context);
+  const CUstream stream = stream_on(kernel);
+  runtime_->forget_device(0);
+  stub_.driver->clear_counts();
+  const Status status = runtime_->launch_carefully(to_c(spec_of("hidden=64")), 0, args_of(64, 1),
+                                                   stream, &kernel, CUDA_ERROR_LAUNCH_FAILED);
+  EXPECT_EQ(status.code(), StatusCode::kDriver) << status.message();
+  EXPECT_EQ(calls(kcuModuleLoadData), 0) << "prepared again";
 }
 
 TEST_F(LaunchTest, EachLayoutIsTakenAtOnceByTheCheckThatIsMadeForIt) {

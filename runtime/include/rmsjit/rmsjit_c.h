@@ -235,7 +235,9 @@ RMSJIT_API rmsjit_status rmsjit_prepare_many(rmsjit_runtime* runtime, const rmsj
 RMSJIT_API rmsjit_status rmsjit_precompile(rmsjit_runtime* runtime, const rmsjit_spec* spec,
                                            const char* target, rmsjit_error* error);
 
-/* Facts of a prepared kernel. Strings live as long as the kernel. */
+/* Facts of a prepared kernel. Strings live as long as the kernel. threads_per_row and
+ * max_rows_per_block are of the first schedule, registers, spill_bytes and shared_bytes the most of
+ * any entry. */
 typedef struct rmsjit_kernel_info {
   size_t struct_size;
   const char* spec_text;
@@ -248,6 +250,7 @@ typedef struct rmsjit_kernel_info {
   int32_t registers;
   int32_t spill_bytes;
   int32_t shared_bytes;
+  const char* plan; /* both schedules, as `rmsnorm-aot explain` prints them */
 } rmsjit_kernel_info;
 RMSJIT_API rmsjit_status rmsjit_kernel_info_get(const rmsjit_kernel* kernel,
                                                 rmsjit_kernel_info* info, rmsjit_error* error);
