@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""rmsnorm-bench tune from records: the committed ones give the committed plan file, and the rule
-does what plan_choice.h says. bench_tune_test.py RMSNORM_BENCH"""
+"""rmsnorm-bench tune. From records: the committed ones give the committed plan file, and the rule
+does what plan_choice.h says. Measuring: on a stub of a device, whose clock gives a launch a
+microsecond. bench_tune_test.py RMSNORM_BENCH FOLDER_OF_THE_STUB"""
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -14,6 +16,7 @@ PLANS = ROOT / "runtime" / "plans" / "sm_90.inc"
 MANY = ROOT / "runtime" / "plans" / "sm_90_many.inc"
 RECORDS = sorted((ROOT / "tools" / "bench" / "results").glob("*tune*.json"))
 BENCH = sys.argv.pop(1)
+STUB = sys.argv.pop(1)
 
 
 def tune(plans, records, *more):
@@ -114,6 +117,26 @@ class Tune(unittest.TestCase):
         self.assertEqual(tune(self.plans, [self.record(cells)]).returncode, 0)
         self.assertEqual(self.plans.read_text(), "{512, {256, 1, kEnd}},\n")
         self.assertFalse(self.many.exists())
+
+    def test_a_plan_is_timed_where_four_sets_fit_an_l2_and_where_nothing_is_in_it(self):
+        self.plans.write_text("{1 << 20, {256, 1, kEnd}},\n")
+        record = self.folder / "tune.json"
+        command = [BENCH, "tune", "--plans", str(self.plans), "--json", str(record), "--hidden", "512",
+                   "--variant", "x=bf16", "--rows", "1,65536,1048576"]
+        environment = {**os.environ, "LD_LIBRARY_PATH": STUB}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=environment)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        cells = json.loads(record.read_text())["cells"]
+        self.assertGreater(len(cells), 10)
+        for cell in cells:
+            # 128 MiB a launch do not stay in an L2; beyond 1 GiB bandwidth alone decides.
+            self.assertEqual(cell["rows"], [1, 1, 65536])
+            self.assertEqual(cell["l2"], ["warm", "cold", "cold"])
+            # What goes before a replay, another one or what empties the L2, is not in it.
+            self.assertEqual([round(us, 4) for us in cell["us"]], [1, 1, 1])
+        self.assertIn("1 cold: 1.00/1.00", done.stdout)
+        # A record just made chooses what it chose.
+        self.assertEqual(tune(self.plans, [record], "--check").returncode, 0)
 
     def test_a_file_of_another_form_is_named(self):
         self.plans.write_text("{512, 256}\n")

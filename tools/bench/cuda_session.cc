@@ -127,6 +127,12 @@ void Stream::synchronize() const {
   cuda_.check(cuda_.api().cuStreamSynchronize(stream_), "cuStreamSynchronize");
 }
 
+void Stream::overwrite(const Buffer& buffer, unsigned char byte) const {
+  cuda_.check(cuda_.api().cuMemsetD8Async(reinterpret_cast<CUdeviceptr>(buffer.data()), byte,
+                                          buffer.bytes(), stream_),
+              "cuMemsetD8Async");
+}
+
 Graph::Graph(const Cuda& cuda, const Stream& stream, const std::function<void(CUstream)>& work)
     : cuda_(cuda), stream_(stream) {
   const DriverApi& api = cuda.api();
@@ -151,8 +157,9 @@ void Graph::launch() const {
   cuda_.check(cuda_.api().cuGraphLaunch(exec_, stream_.get()), "cuGraphLaunch");
 }
 
-double Graph::time_us() const {
+double Graph::time_us(const std::function<void()>& first) const {
   const DriverApi& api = cuda_.api();
+  first();
   cuda_.check(api.cuEventRecord(begin_, stream_.get()), "cuEventRecord");
   launch();
   cuda_.check(api.cuEventRecord(end_, stream_.get()), "cuEventRecord");

@@ -20,24 +20,20 @@ struct CudaError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-#define RMSJIT_BENCH_DRIVER_FUNCTIONS(X)                                                           \
-  X(cuInit)                                                                                        \
-  X(cuGetErrorName)                                                                                \
-  X(cuDriverGetVersion)                                                                            \
-  X(cuDeviceGet)                                                                                   \
-  X(cuDeviceGetCount)                                                                              \
-  X(cuDeviceGetName)                                                                               \
-  X(cuDeviceGetAttribute)                                                                          \
-  X(cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxRelease) X(cuCtxSetCurrent) X(cuCtxGetCurrent)   \
-      X(cuCtxSynchronize) X(cuCtxPushCurrent) X(cuCtxPopCurrent) X(cuCtxDestroy) X(cuMemAlloc)     \
-          X(cuMemFree) X(cuMemGetInfo) X(cuMemcpyHtoD) X(cuMemcpyDtoH) X(cuMemcpyDtoDAsync)        \
-              X(cuMemsetD8) X(cuMemsetD8Async) X(cuStreamCreate) X(cuStreamDestroy)                \
-                  X(cuStreamSynchronize) X(cuStreamBeginCapture) X(cuStreamEndCapture)             \
-                      X(cuStreamIsCapturing) X(cuGraphInstantiateWithFlags) X(cuGraphLaunch)       \
-                          X(cuGraphExecDestroy) X(cuGraphDestroy) X(cuEventCreate)                 \
-                              X(cuEventRecord) X(cuEventDestroy) X(cuEventSynchronize)             \
-                                  X(cuEventElapsedTime) X(cuModuleLoadData) X(cuModuleGetFunction) \
-                                      X(cuModuleUnload) X(cuFuncSetAttribute) X(cuLaunchKernelEx)
+// clang-format off
+#define RMSJIT_BENCH_DRIVER_FUNCTIONS(X)                                                          \
+  X(cuInit) X(cuGetErrorName) X(cuDriverGetVersion) X(cuDeviceGet) X(cuDeviceGetCount)            \
+  X(cuDeviceGetName) X(cuDeviceGetAttribute) X(cuDevicePrimaryCtxRetain)                          \
+  X(cuDevicePrimaryCtxRelease) X(cuCtxSetCurrent) X(cuCtxGetCurrent) X(cuCtxSynchronize)          \
+  X(cuCtxPushCurrent) X(cuCtxPopCurrent) X(cuCtxDestroy) X(cuMemAlloc) X(cuMemFree)               \
+  X(cuMemGetInfo) X(cuMemcpyHtoD) X(cuMemcpyDtoH) X(cuMemcpyDtoDAsync) X(cuMemsetD8)              \
+  X(cuMemsetD8Async) X(cuStreamCreate) X(cuStreamDestroy) X(cuStreamSynchronize)                  \
+  X(cuStreamBeginCapture) X(cuStreamEndCapture) X(cuStreamIsCapturing)                            \
+  X(cuGraphInstantiateWithFlags) X(cuGraphLaunch) X(cuGraphExecDestroy) X(cuGraphDestroy)         \
+  X(cuEventCreate) X(cuEventRecord) X(cuEventDestroy) X(cuEventSynchronize)                       \
+  X(cuEventElapsedTime) X(cuModuleLoadData) X(cuModuleGetFunction) X(cuModuleUnload)              \
+  X(cuFuncSetAttribute) X(cuLaunchKernelEx)
+// clang-format on
 
 struct DriverApi {
 #define RMSJIT_BENCH_DECLARE(name) decltype(&::name) name = nullptr;
@@ -99,6 +95,7 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
   CUstream get() const { return stream_; }
   void synchronize() const;
+  void overwrite(const Buffer& buffer, unsigned char byte) const;
 
  private:
   const Cuda& cuda_;
@@ -113,8 +110,9 @@ class Graph {
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
   void launch() const;
-  // Microseconds of one replay, between events around it.
-  double time_us() const;
+  // Microseconds of one replay, between events around it. `first` puts work on the stream before
+  // it, outside the interval, that keeps the device busy until the host has queued the replay.
+  double time_us(const std::function<void()>& first) const;
 
  private:
   const Cuda& cuda_;

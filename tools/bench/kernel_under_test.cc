@@ -2,6 +2,7 @@
 #include "tools/bench/kernel_under_test.h"
 
 #include <cstring>
+#include <map>
 #include <random>
 #include <stdexcept>
 
@@ -10,12 +11,14 @@
 namespace rmsjit::bench {
 namespace {
 
-// Values around 1 in any of the three types, made once and uploaded in pieces.
-std::vector<char> random_bytes(DType dtype, size_t elements) {
+constexpr size_t kPiece = 1 << 18;  // elements
+
+// Values around 1 in any of the three types.
+std::vector<char> random_piece(DType dtype) {
   std::mt19937 random(7);
   std::normal_distribution<float> normal;
-  std::vector<char> out(elements * static_cast<size_t>(dtype_bytes(dtype)));
-  for (size_t i = 0; i < elements; ++i) {
+  std::vector<char> out(kPiece * static_cast<size_t>(dtype_bytes(dtype)));
+  for (size_t i = 0; i < kPiece; ++i) {
     const float value = normal(random);
     uint32_t bits;
     std::memcpy(&bits, &value, 4);
@@ -35,9 +38,17 @@ std::vector<char> random_bytes(DType dtype, size_t elements) {
   return out;
 }
 
+// Made once for each type, and uploaded as often as it fits: sets by the hundred are filled so.
+const std::vector<char>& piece_of(DType dtype) {
+  static std::map<DType, std::vector<char>> pieces;
+  std::vector<char>& piece = pieces[dtype];
+  if (piece.empty()) piece = random_piece(dtype);
+  return piece;
+}
+
 Buffer random_buffer(const Cuda& cuda, DType dtype, size_t elements) {
   Buffer buffer(cuda, elements * static_cast<size_t>(dtype_bytes(dtype)));
-  const std::vector<char> piece = random_bytes(dtype, std::min<size_t>(elements, 1 << 18));
+  const std::vector<char>& piece = piece_of(dtype);
   for (size_t at = 0; at < buffer.bytes(); at += piece.size()) {
     buffer.upload(piece.data(), std::min(piece.size(), buffer.bytes() - at), at);
   }

@@ -49,6 +49,7 @@ class Subject {
                             cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT));
     const Status status = make_launch_block(facts, args_, block_);
     if (!status.ok()) throw CudaError(status.message());
+    const Schedule& schedule = schedule_of(id.tuning, block_.entry);
     const auto& loaded = *reinterpret_cast<const LoadedKernel*>(kernel_.handle());
     function_ = loaded.module().function(block_.entry);
     overlap_.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
@@ -56,10 +57,10 @@ class Subject {
     config_ = {block_.grid.x,
                block_.grid.y,
                1,
-               static_cast<unsigned>(id.tuning.threads_per_row),
+               static_cast<unsigned>(schedule.threads_per_row),
                block_.grid.rows,
                1,
-               facts.dynamic_shared_bytes,
+               static_cast<unsigned>(dynamic_shared_bytes(spec_, schedule)),
                stream.get(),
                &overlap_,
                facts.pdl ? 1u : 0u};

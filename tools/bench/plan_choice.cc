@@ -6,10 +6,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 
-#include "rmsjit/spec_text.h"
 #include "tools/bench/cuda_session.h"
+#include "tools/bench/tune_record.h"
 
 namespace rmsjit::bench {
 namespace {
@@ -19,79 +18,6 @@ constexpr double kWorthASecondPlan = 1.03;    // of a cell
 constexpr double kWorthASecondEntry = 1.005;  // of all
 constexpr int64_t kFewestMany = 2;            // rows a multiprocessor
 constexpr int64_t kMostLeavesOfAShortRow = 64;
-
-struct TimedPlan {
-  BlockShape shape;
-  std::vector<double> us;  // one a row count
-  std::string text() const { return plan_text(shape); }
-};
-
-// Every plan of one spec.
-struct TimedSpec {
-  std::string text;
-  int64_t leaves = 0;
-  size_t column = 0;
-  bool in_file = false;  // the file's columns are bf16 and else at the defaults
-  int64_t multiprocessors = 0;
-  std::vector<int64_t> rows;
-  std::vector<TimedPlan> plans;
-};
-
-// "threads=128,rows=1,...,trigger=end,..." of a record; what the other fields say follows from
-// these, but for a weight that is late by choice.
-BlockShape read_shape(const nlohmann::ordered_json& cell) {
-  const std::string text = cell.at("tuning");
-  const auto field = [&](const char* name) -> std::string {
-    const size_t at = ("," + text).find(std::string(",") + name + "=");
-    if (at == std::string::npos) throw CudaError("a tuning without " + (name + (": " + text)));
-    const size_t begin = at + std::strlen(name) + 1;
-    return text.substr(begin, text.find(',', begin) - begin);
-  };
-  BlockShape shape;
-  shape.threads = std::stoi(field("threads"));
-  shape.rows = std::stoi(field("rows"));
-  // Records from before there were clusters do not name it.
-  if (text.find("cluster=") != std::string::npos) shape.cluster = std::stoi(field("cluster"));
-  const std::string trigger = field("trigger");
-  shape.trigger = trigger == "wait"    ? Trigger::kWait
-                  : trigger == "loads" ? Trigger::kLoads
-                                       : Trigger::kEnd;
-  if (cell.value("late", false)) shape.weight = WeightLoad::kLate;
-  return shape;
-}
-
-TimedSpec named(const std::string& text) {
-  const Result<NormSpec> spec = parse_spec(text);
-  if (!spec.ok()) throw CudaError(spec.message());
-  const bool pdl = spec->pdl == Pdl::kOn;
-  NormSpec column;
-  column.hidden = spec->hidden;
-  column.residual = spec->residual;
-  column.pdl = spec->pdl;
-  TimedSpec out;
-  out.text = text;
-  out.leaves = leaves_of(*spec);
-  out.column = (spec->has_residual() ? 1u : 0u) + (pdl ? 2u : 0u);
-  out.in_file = spec_text(canonical(*spec, Target{90})) == spec_text(canonical(column, Target{90}));
-  return out;
-}
-
-std::vector<TimedSpec> read_cells(const nlohmann::ordered_json& cells) {
-  std::vector<TimedSpec> out;
-  for (const auto& cell : cells) {
-    const std::string text = cell.at("spec");
-    auto spec = std::find_if(out.begin(), out.end(), [&](const auto& s) { return s.text == text; });
-    if (spec == out.end()) spec = out.insert(out.end(), named(text));
-    const auto rows = cell.at("rows").get<std::vector<int64_t>>();
-    if (rows != spec->rows) spec->plans.clear();  // a later record with other row counts
-    spec->rows = rows;
-    spec->multiprocessors = cell.value("multiprocessors", 132);  // the H100's, of older records
-    TimedPlan plan{read_shape(cell), cell.at("us")};
-    std::erase_if(spec->plans, [&](const TimedPlan& p) { return p.text() == plan.text(); });
-    spec->plans.push_back(std::move(plan));
-  }
-  return out;
-}
 
 // A plan, and perhaps another from a row count on.
 struct Pair {
@@ -158,7 +84,7 @@ class Choice {
     std::string line =
         fmt::format("{:<44} {:<18} {:+5.1f}%", spec_.text, plans, 100 * (chosen_.cost - 1));
     for (size_t i = 0; i < best_.size(); ++i) {
-      line += fmt::format("  {}: {:.2f}/{:.2f}", spec_.rows[i], us(i), best_[i]);
+      line += fmt::format("  {}: {:.2f}/{:.2f}", spec_.point(i), us(i), best_[i]);
     }
     std::puts((line + (changed ? "  changed" : "")).c_str());
     for (size_t i = 0; i < best_.size(); ++i) {
@@ -166,7 +92,7 @@ class Choice {
       const auto faster = std::min_element(
           spec_.plans.begin(), spec_.plans.end(),
           [i](const TimedPlan& a, const TimedPlan& b) { return a.us[i] < b.us[i]; });
-      std::puts(fmt::format("    {} rows: {} takes {:.1f} % less", spec_.rows[i], faster->text(),
+      std::puts(fmt::format("    rows {}: {} takes {:.1f} % less", spec_.point(i), faster->text(),
                             100 * (1 - best_[i] / us(i)))
                     .c_str());
     }
@@ -219,7 +145,7 @@ int choose_plans(const nlohmann::ordered_json& cells, PlanFile& file, PlanFile* 
     into.set(spec.leaves, spec.column, plan);
     ++changed;
   };
-  std::vector<TimedSpec> specs = read_cells(cells);
+  std::vector<TimedSpec> specs = read_tune_cells(cells);
   // The largest first: a size without a row of its own has the next larger one's, which is then
   // what it stays.
   std::stable_sort(specs.begin(), specs.end(),

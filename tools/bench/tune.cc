@@ -15,8 +15,8 @@
 
 #include "rmsjit/spec_text.h"
 #include "runtime/compiler.h"
-#include "runtime/launch_plan.h"
 #include "tools/bench/kernel_under_test.h"
+#include "tools/bench/plan_candidates.h"
 #include "tools/bench/plan_choice.h"
 
 namespace rmsjit::bench {
@@ -27,60 +27,8 @@ struct Candidate {
   bool late = false;  // its weight, by choice
   std::string image;
   std::string error;
-  std::vector<double> us;  // one a row count
+  std::vector<double> us;  // one a point
 };
-
-// Every block shape that the fixed sum allows and that could pay: at most 16 leaves a thread.
-std::vector<int> thread_counts(int leaves) {
-  std::vector<int> threads;
-  for (int t = 1; t <= 1024; t *= 2) {
-    if ((t >= 4 || t >= leaves) && (leaves <= 16 * t || t == 1024)) threads.push_back(t);
-    if (t >= leaves && t >= 32) break;
-  }
-  const int exact = (leaves + 31) / 32 * 32;
-  if (exact <= 1024 && (exact & (exact - 1)) != 0) threads.push_back(exact);
-  return threads;
-}
-
-constexpr int kFewestLeavesOfACluster = 2048;
-
-std::vector<Candidate> candidates(const NormSpec& spec, const Target& target) {
-  std::vector<Trigger> triggers = {Trigger::kEnd};
-  if (spec.pdl == Pdl::kOn) triggers = {Trigger::kWait, Trigger::kLoads, Trigger::kEnd};
-  std::vector<BlockShape> shapes;
-  const int leaves = leaves_of(spec);
-  for (int t : thread_counts(leaves)) {
-    for (int rows : {1, 2, 4, 8, 16, 32}) {
-      if (t * rows > 512 && rows > 1) continue;
-      if (t < 32 && t * rows < 128) continue;
-      shapes.push_back({t, rows});
-    }
-  }
-  // Clusters: a row of 2 to 16 leaves a thread.
-  if (leaves >= kFewestLeavesOfACluster && target.sm >= 90) {
-    for (int cluster : {2, 4, 8}) {
-      for (int t = 128; t <= 1024; t *= 2) {
-        const int row = t * cluster;
-        if (leaves <= 16 * row && leaves >= 2 * row)
-          shapes.push_back({t, 1, Trigger::kEnd, cluster});
-      }
-    }
-  }
-  std::vector<Candidate> out;
-  for (BlockShape shape : shapes) {
-    for (Trigger trigger : triggers) {
-      shape.trigger = trigger;
-      shape.weight = WeightLoad::kEarly;
-      const Tuning tuning = complete_tuning(spec, target, shape);
-      out.push_back({KernelId{spec, target, tuning}, false, "", "", {}});
-      if (!tuning.weight_early || tuning.register_slots == 1) continue;
-      shape.weight = WeightLoad::kLate;
-      out.push_back(
-          {KernelId{spec, target, complete_tuning(spec, target, shape)}, true, "", "", {}});
-    }
-  }
-  return out;
-}
 
 void compile_all(std::vector<Candidate*> work, Compiler& compiler, int jobs) {
   std::atomic<size_t> next{0};
@@ -101,50 +49,89 @@ void compile_all(std::vector<Candidate*> work, Compiler& compiler, int jobs) {
   for (std::thread& thread : threads) thread.join();
 }
 
-// Launches of one graph: enough that the graph's own start does not count.
-int launches_for(int64_t bytes) {
-  return static_cast<int>(
-      std::clamp<int64_t>((int64_t{1} << 30) / std::max<int64_t>(bytes, 1), 4, 96));
+// Where a plan is timed.
+struct Point {
+  int64_t rows;
+  bool cold;          // L2: every launch of a graph on tensors that nothing has read before it
+  int64_t set_bytes;  // that a launch moves
+  int launches;       // of a graph: enough that its own start does not count
+};
+
+constexpr int kWarmSets = 4;
+constexpr int64_t kWarmBytes = 40 << 20;          // of the warm sets together: they stay in an L2
+constexpr int64_t kMostBytes = int64_t{1} << 30;  // beyond, bandwidth alone decides
+constexpr size_t kOverwrittenBytes = 192 << 20;
+
+std::vector<Point> points_of(const NormSpec& spec, const std::vector<int64_t>& row_counts) {
+  std::vector<Point> points;
+  for (const int64_t rows : row_counts) {
+    const int64_t bytes = rows * spec.hidden * 2 * (spec.has_residual() ? 4 : 2);
+    const int launches =
+        static_cast<int>(std::clamp<int64_t>((int64_t{1} << 30) / bytes, 4, 96) / 4 * 4);
+    if (kWarmSets * bytes <= kWarmBytes) points.push_back({rows, false, bytes, launches});
+    if (bytes <= kMostBytes) points.push_back({rows, true, bytes, launches});
+  }
+  return points;
 }
 
-void time_candidates(const Cuda& cuda, std::vector<Candidate*>& work, const TuneOptions& options) {
+// Medians of every candidate at one point, in turn round after round.
+void time_at(const Cuda& cuda, const Point& point,
+             const std::vector<std::unique_ptr<KernelUnderTest>>& kernels,
+             const std::vector<Candidate*>& work, int rounds) {
   const Stream stream(cuda);
-  const NormSpec& spec = work.front()->id.spec;
+  const std::vector<TensorSet> sets = make_tensor_sets(cuda, work.front()->id.spec, point.rows,
+                                                       point.cold ? point.launches : kWarmSets);
+  const Buffer other(cuda, point.cold ? kOverwrittenBytes : 0);
+  std::vector<std::unique_ptr<Graph>> graphs;
+  for (const auto& kernel : kernels) {
+    graphs.push_back(std::make_unique<Graph>(cuda, stream, [&](CUstream s) {
+      for (size_t i = 0; i < static_cast<size_t>(point.launches); ++i) {
+        kernel->launch(s, sets[i % sets.size()], point.rows);
+      }
+    }));
+    graphs.back()->launch();
+  }
+  stream.synchronize();
+  std::vector<std::vector<double>> times(kernels.size());
+  for (int round = 0; round < rounds; ++round) {
+    for (size_t i = 0; i < graphs.size(); ++i) {
+      const double us = graphs[i]->time_us([&] {
+        if (point.cold) {
+          stream.overwrite(other, static_cast<unsigned char>(round));
+        } else {
+          graphs[i]->launch();
+        }
+      });
+      times[i].push_back(us / point.launches);
+    }
+  }
+  for (size_t i = 0; i < work.size(); ++i) work[i]->us.push_back(median(times[i]));
+}
+
+void time_candidates(const Cuda& cuda, const std::vector<Candidate*>& work,
+                     const std::vector<Point>& points, int rounds) {
   std::vector<std::unique_ptr<KernelUnderTest>> kernels;
   for (Candidate* c : work)
     kernels.push_back(std::make_unique<KernelUnderTest>(cuda, c->id, c->image));
-  for (int64_t rows : options.rows) {
-    const int64_t bytes = rows * spec.hidden * 2 * (spec.has_residual() ? 4 : 2);
-    const std::vector<TensorSet> sets = make_tensor_sets(cuda, spec, rows, 4);
-    const int launches = launches_for(bytes) / 4 * 4;
-    std::vector<std::unique_ptr<Graph>> graphs;
-    std::vector<std::vector<double>> times(kernels.size());
-    for (const auto& kernel : kernels) {
-      graphs.push_back(std::make_unique<Graph>(cuda, stream, [&](CUstream s) {
-        for (int i = 0; i < launches; ++i) {
-          kernel->launch(s, sets[static_cast<size_t>(i % 4)], rows);
-        }
-      }));
-      graphs.back()->launch();
-    }
-    stream.synchronize();
-    for (int round = 0; round < options.rounds; ++round) {
-      for (size_t i = 0; i < graphs.size(); ++i)
-        times[i].push_back(graphs[i]->time_us() / launches);
-    }
-    for (size_t i = 0; i < work.size(); ++i) work[i]->us.push_back(median(times[i]));
-  }
+  for (const Point& point : points) time_at(cuda, point, kernels, work, rounds);
 }
 
-nlohmann::ordered_json cells_of(const std::vector<Candidate*>& work, const TuneOptions& options,
-                                int multiprocessors) {
+nlohmann::ordered_json cells_of(const std::vector<Candidate*>& work,
+                                const std::vector<Point>& points, int multiprocessors) {
+  std::vector<int64_t> rows;
+  std::vector<const char*> l2;
+  for (const Point& point : points) {
+    rows.push_back(point.rows);
+    l2.push_back(point.cold ? "cold" : "warm");
+  }
   nlohmann::ordered_json cells = nlohmann::ordered_json::array();
   for (const Candidate* c : work) {
     cells.push_back({{"spec", spec_text(c->id.spec)},
                      {"tuning", tuning_text(c->id.tuning)},
                      {"late", c->late},
                      {"multiprocessors", multiprocessors},
-                     {"rows", options.rows},
+                     {"rows", rows},
+                     {"l2", l2},
                      {"us", c->us}});
   }
   return cells;
@@ -160,7 +147,10 @@ std::vector<std::vector<Candidate>> compiled_candidates(const Target& target,
       if (!spec.ok()) throw CudaError(spec.message());
       Result<NormSpec> resolved = resolve(*spec, target);
       if (!resolved.ok()) throw CudaError(resolved.message());
-      groups.push_back(candidates(*resolved, target));
+      auto& group = groups.emplace_back();
+      for (const PlanCandidate& plan : plan_candidates(*resolved, target)) {
+        group.push_back({KernelId{*resolved, target, plan.tuning}, plan.late, "", "", {}});
+      }
     }
   }
   std::vector<Candidate*> all;
@@ -192,9 +182,10 @@ nlohmann::ordered_json measure(const TuneOptions& options, int& failed) {
       std::fprintf(stderr, "%s: %s\n", tuning_text(c.id.tuning).c_str(), c.error.c_str());
     }
     if (work.empty()) continue;
-    time_candidates(cuda, work, options);
+    const std::vector<Point> points = points_of(work.front()->id.spec, options.rows);
+    time_candidates(cuda, work, points, options.rounds);
     const int multiprocessors = cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
-    for (auto& cell : cells_of(work, options, multiprocessors)) cells.push_back(cell);
+    for (auto& cell : cells_of(work, points, multiprocessors)) cells.push_back(cell);
   }
   return record;
 }

@@ -20,7 +20,8 @@ struct TuneOptions {
   // The sizes and columns of the file.
   std::vector<int64_t> hidden = {128,  256,  512,  1024, 1536,  2048,  3072,
                                  4096, 5120, 7168, 8192, 12288, 16384, 32768};
-  std::vector<int64_t> rows = {1, 16, 128, 1024, 8192};
+  // Each L2-warm, where four sets of tensors fit one, and L2-cold.
+  std::vector<int64_t> rows = {1, 16, 128, 512, 1024, 2048, 4096, 8192, 32768};
   // Spec texts without hidden.
   std::vector<std::string> variants = {"x=bf16", "x=bf16,residual=add", "x=bf16,pdl=on",
                                        "x=bf16,residual=add,pdl=on"};
