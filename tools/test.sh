@@ -19,15 +19,21 @@ install_packages "${build_packages[@]}" libgtest-dev libbenchmark-dev python3-ve
 apt-cache show libclang-rt-dev >/dev/null 2>&1 && install_packages libclang-rt-dev
 find_cuda
 
-# An old NVRTC (12.4) for the tests that serve one; without it they skip and say so.
-old=$root/build/nvrtc12
-if [ ! -e "$old/nvidia/cuda_nvrtc/lib/libnvrtc.so.12" ]; then
-  [ -x "$root/build/venv/bin/pip" ] || python3 -m venv "$root/build/venv" >&2
-  "$root/build/venv/bin/pip" install -q --no-deps --only-binary=:all: --target "$old" \
-    'nvidia-cuda-nvrtc-cu12==12.4.*' >&2 || say "no NVRTC 12.4 wheel: its tests will skip"
-fi
-[ -e "$old/nvidia/cuda_nvrtc/lib/libnvrtc.so.12" ] &&
-  export RMSJIT_TEST_OLD_NVRTC=$old/nvidia/cuda_nvrtc/lib/libnvrtc.so.12
+# wheel FOLDER FILE REQUIREMENT: takes a wheel into build/FOLDER for the tests that use its FILE;
+# without it they skip and say so.
+wheel() {
+  local folder=$root/build/$1
+  if [ ! -e "$folder/$2" ]; then
+    [ -x "$root/build/venv/bin/pip" ] || python3 -m venv "$root/build/venv" >&2
+    "$root/build/venv/bin/pip" install -q --no-deps --only-binary=:all: --target "$folder" "$3" >&2 ||
+      say "no wheel of $3: its tests will skip"
+  fi
+  [ ! -e "$folder/$2" ] || printf '%s' "$folder/$2"
+}
+old_nvrtc=$(wheel nvrtc12 nvidia/cuda_nvrtc/lib/libnvrtc.so.12 'nvidia-cuda-nvrtc-cu12==12.4.*')
+[ -z "$old_nvrtc" ] || export RMSJIT_TEST_OLD_NVRTC=$old_nvrtc
+nvdisasm=$(wheel nvdisasm nvidia/cu13/bin/nvdisasm 'nvidia-cuda-nvdisasm==13.*')
+[ -z "$nvdisasm" ] || export RMSJIT_TEST_NVDISASM=$nvdisasm
 
 run_ctest() { (cd "$root/build/$1" && shift && ctest --output-on-failure -j2 "$@"); }
 
