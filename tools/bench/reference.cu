@@ -5,8 +5,9 @@
 //          is the yardstick between runs and machines.
 //   floor  the same loads and stores as an RMSNorm with a row in registers: x, weight, residual in,
 //          y and h out, no reduction; with kBarrier one block barrier stands before the stores.
-// floor is built with -DPACKS (16-byte packs a row), -DADD (0 or 1) and -DTHREADS; the sum and the
-// product are replaced by exclusive or, so that any bits are legal and every load is needed.
+// floor is built with -DPACKS (16-byte packs a row), -DADD (0 or 1), -DHEADS (0, or 1 for query and
+// key norms, whose tokens lie apart in x) and -DTHREADS; the sum and the product are replaced by
+// exclusive or, so that any bits are legal and every load is needed.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
 #define PDL_WAIT() asm volatile("griddepcontrol.wait;" ::: "memory")
 #define PDL_TRIGGER() asm volatile("griddepcontrol.launch_dependents;" ::: "memory")
@@ -76,6 +77,9 @@ struct FloorParams {
   uint4* h;
   uint4* y;
   long long rows;
+  // HEADS: heads of a token as a power of two, and a token's distance in x
+  int heads_shift;
+  long long x_token_packs;
 };
 
 __host__ __device__ constexpr int power_of_two_at_least(int n) {
@@ -111,12 +115,17 @@ __device__ __forceinline__ void floor_body(const FloorParams& p) {
   const long long row = static_cast<long long>(blockIdx.x) * kRowsABlock + threadIdx.x / kLanes;
   const bool live = row < p.rows;
   const long long base = row * PACKS;
+  long long source = base;
+  if (HEADS) {
+    const long long token = row >> p.heads_shift;
+    source = token * p.x_token_packs + (row - (token << p.heads_shift)) * PACKS;
+  }
   uint4 x[kGroup], weight[kGroup], residual[kGroup];
   if (kEarlyWeight) load(weight, p.weight, lane, live);
   if (kPdl) PDL_WAIT();
   for (int group = 0; group < kSlots; group += kGroup) {
     const int first = lane + group * kLanes;
-    load(x, p.x + base, first, live);
+    load(x, p.x + source, first, live);
     if (ADD) load(residual, p.residual + base, first, live);
     if (!kEarlyWeight || group > 0) load(weight, p.weight, first, live);
     if (kPdl && group + kGroup >= kSlots) PDL_TRIGGER();

@@ -32,15 +32,29 @@ class CopyParams(ctypes.Structure):
 
 class FloorParams(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p) for name in ("x", "weight", "residual", "h", "y")]
-    _fields_ += [("rows", ctypes.c_longlong)]
+    _fields_ += [
+        ("rows", ctypes.c_longlong),
+        ("heads_shift", ctypes.c_int),
+        ("x_token_packs", ctypes.c_longlong),
+    ]
 
 
 def floor_threads(packs):
-    """The block sizes worth trying for a row of `packs` 16-byte packs."""
+    """The block sizes worth trying for a row of `packs` 16-byte packs: of short rows several are in
+    a block."""
     out = [
-        t for t in FLOOR_THREADS if t * MOST_PACKS_A_THREAD >= packs and (t < 2 * packs or t == 64)
+        t for t in FLOOR_THREADS if t * MOST_PACKS_A_THREAD >= packs and (t < 2 * packs or t <= 256)
     ]
     return out or [FLOOR_THREADS[-1]]
+
+
+def floor_defines(cell, threads):
+    return (
+        f"PACKS={cell.hidden * cell.element_bytes // 16}",
+        f"ADD={int(cell.op == 'fused_add')}",
+        f"HEADS={int(cell.op == 'qk')}",
+        f"THREADS={threads}",
+    )
 
 
 class Kernels:
@@ -68,7 +82,7 @@ class Kernels:
     def start_floors(self, cell):
         packs = cell.hidden * cell.element_bytes // 16
         for threads in floor_threads(packs):
-            self.start(f"PACKS={packs}", f"ADD={int(cell.op == 'fused_add')}", f"THREADS={threads}")
+            self.start(*floor_defines(cell, threads))
 
     def function(self, name, *defines):
         self.start(*defines)
@@ -169,8 +183,8 @@ class Floor(Reference):
         self._best = {}
 
     def variants(self, cell):
-        if cell.op == "qk":
-            raise Unsupported("heads have the strided copy as their floor")
+        if cell.heads & (cell.heads - 1):
+            raise Unsupported("heads are no power of two")
         if cell.hidden * cell.element_bytes % 16:
             raise Unsupported("rows are not multiples of 16 bytes")
         early = [Variant(True, "", False, True)] if self.device.sm >= 90 else []
@@ -182,18 +196,15 @@ class Floor(Reference):
     def bind_threads(self, cell, variant, sets, threads):
         packs = cell.hidden * cell.element_bytes // 16
         suffix = "_off" if not variant.pdl else "_pdl_early" if variant.constant_weight else "_pdl"
-        function = self.kernels.function(
-            self.stem + suffix,
-            f"PACKS={packs}",
-            f"ADD={int(cell.op == 'fused_add')}",
-            f"THREADS={threads}",
-        )
+        function = self.kernels.function(self.stem + suffix, *floor_defines(cell, threads))
         lanes = min(threads, 1 << (packs - 1).bit_length())
-        grid = (-(-cell.rows // (threads // lanes)), 1)
+        rows = cell.rows * cell.heads
+        grid = (-(-rows // (threads // lanes)), 1)
 
         def make(i):
             x, weight, y = (role[i].data_ptr() for role in (sets.x, sets.weight, sets.y))
-            params = FloorParams(x, weight, None, None, y, cell.rows)
+            params = FloorParams(x, weight, None, None, y, rows, cell.heads.bit_length() - 1)
+            params.x_token_packs = cell.token_stride * cell.element_bytes // 16
             if sets.residual is not None:
                 params.residual, params.h = sets.residual[i].data_ptr(), sets.h[i].data_ptr()
             return cuda.Launch(function, grid, threads, params, variant.pdl)
@@ -201,7 +212,7 @@ class Floor(Reference):
         return self._launches(make, sets)
 
     def bind(self, cell, variant, sets):
-        if cell.rows <= SMALL_ROWS:
+        if cell.rows * cell.heads <= SMALL_ROWS:
             best = self._best_threads(cell, variant, sets)
         else:
             if cell not in self.kernels.threads:
