@@ -17,14 +17,13 @@
 
 namespace rmsjit {
 
-#define RMSJIT_NVRTC_FUNCTIONS(X)                                                               \
-  X(nvrtcVersion)                                                                               \
-  X(nvrtcGetNumSupportedArchs)                                                                  \
-  X(nvrtcGetSupportedArchs)                                                                     \
-  X(nvrtcGetErrorString)                                                                        \
-  X(nvrtcCreateProgram)                                                                         \
-  X(nvrtcCompileProgram) X(nvrtcDestroyProgram) X(nvrtcGetProgramLogSize) X(nvrtcGetProgramLog) \
-      X(nvrtcGetCUBINSize) X(nvrtcGetCUBIN) X(nvrtcGetPTXSize) X(nvrtcGetPTX)
+// clang-format off
+#define RMSJIT_NVRTC_FUNCTIONS(X)                                                                 \
+  X(nvrtcVersion) X(nvrtcGetNumSupportedArchs) X(nvrtcGetSupportedArchs)                          \
+  X(nvrtcGetErrorString) X(nvrtcCreateProgram) X(nvrtcCompileProgram) X(nvrtcDestroyProgram)      \
+  X(nvrtcGetProgramLogSize) X(nvrtcGetProgramLog) X(nvrtcGetCUBINSize) X(nvrtcGetCUBIN)           \
+  X(nvrtcGetPTXSize) X(nvrtcGetPTX)
+// clang-format on
 
 struct NvrtcLibrary::Functions {
 #define RMSJIT_DECLARE(name) decltype(&::name) name = nullptr;

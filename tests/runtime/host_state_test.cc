@@ -99,9 +99,8 @@ void HostState::prepare_and_launch() {
   call("rmsjit_prepare_many", "", RMSJIT_OK, [&] {
     return rmsjit_prepare_many(handle_, &spec, 1, 1, nullptr, nullptr, nullptr, &error_);
   });
-  call("rmsjit_find", "", RMSJIT_OK, [&] {
-    return rmsjit_find(handle_, &spec, 1) == kernel ? RMSJIT_OK : RMSJIT_NOT_FOUND;
-  });
+  call("rmsjit_find", "", RMSJIT_OK,
+       [&] { return rmsjit_find(handle_, &spec, 1) == kernel ? RMSJIT_OK : RMSJIT_NOT_FOUND; });
   rmsjit_kernel_info info{.struct_size = sizeof info};
   call("rmsjit_kernel_info_get", "", RMSJIT_OK,
        [&] { return rmsjit_kernel_info_get(kernel, &info, &error_); });

@@ -77,8 +77,8 @@ PyObject* describe(const rmsjit_kernel* kernel) {
   rmsjit_error error;
   if (!succeed(rmsjit_kernel_info_get(kernel, &info, &error), error)) return nullptr;
   return Py_BuildValue("{s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:i,s:i,s:i,s:i}", "spec_text", info.spec_text,
-                       "digest", info.digest, "target", info.target, "origin", info.origin,
-                       "plan", info.plan, "device", info.device, "threads_per_row", info.threads_per_row,
+                       "digest", info.digest, "target", info.target, "origin", info.origin, "plan",
+                       info.plan, "device", info.device, "threads_per_row", info.threads_per_row,
                        "max_rows_per_block", info.max_rows_per_block, "registers", info.registers,
                        "spill_bytes", info.spill_bytes, "shared_bytes", info.shared_bytes);
 }
