@@ -51,6 +51,9 @@ if torch is not None:
         def synchronize(self):
             pass
 
+        def touch(self):
+            pass
+
         def capture(self, work, count):
             return Graph(work, count)
 

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from . import grid, record, warm_up
+from . import cuda, grid, record, warm_up
 from .phases import Phases
 from .ratios import add_ratios
 from .supervisor import now_path, say
@@ -37,7 +37,7 @@ class Session:
     def __init__(self, args):
         self._phase = Phases()
         with self._phase("import"):
-            from . import cuda, device, tensors
+            from . import device, tensors
 
             self.args = args
             self.out = os.path.join(args.child, "part.json")
@@ -47,10 +47,10 @@ class Session:
             self.options = Options(args, cuda.find_nvrtc(args.nvrtc))
             self._exclude = {tuple(pair.split("::")) for pair in args.exclude}
             self._broken = {}  # (implementation, key): why no kernel of it compiles
-            self._describe(cuda, device)
+            self._describe(device)
             self.adapters = self._load_adapters()
 
-    def _describe(self, cuda, device):
+    def _describe(self, device):
         data = self.record.data
         data["gpu"] = self.device.properties.name
         data["commit"] = self.args.commit or device.git_commit()
@@ -93,6 +93,8 @@ class Session:
                     str(error) if isinstance(error, Missing) else f"{type(error).__name__}: {error}"
                 )
                 self.record.data["missing"][kind.name] = reason[:2000]
+                if self._device_lost():
+                    self._leave()
                 if self.options.first:
                     say(f"{kind.name:<16} missing: {reason[:300]}")
                 continue
@@ -161,8 +163,9 @@ class Session:
         os._exit(RESTART)  # the broken context would hang an orderly end
 
     def _device_lost(self):
+        """If not, no error is left behind for the next implementation either."""
         try:
-            self.device.synchronize()
+            cuda.clear_error(self.device)
         except RuntimeError:
             return True
         return False
