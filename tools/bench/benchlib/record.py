@@ -14,15 +14,20 @@ the same pdl.
 `extra_ns` with its interval (`rmsnorm-bench launch`). `cold`: `ms` of the first call of a fresh
 process by impl and route; ours and the raw compile by `rmsnorm-bench cold`, the peers by
 `bench.py coldstart`, which also gives their `import_ms`. `prepare`: each compile of ours.
+
+`missing` {impl: reason} has what could not be used; where other runs, or other processes of the same,
+had it, the reason ends with the runs that lacked it.
 """
 
 import json
 import os
 import time
+from collections import defaultdict
 
 SCHEMA_VERSION = 1
 LISTS = ("cells", "host", "cold", "prepare", "failures", "not_run", "runs", "memcpy")
 KEY = ("op", "dtype", "hidden", "rows", "heads", "l2")
+LACKING = " (missing in run "
 
 
 def empty():
@@ -103,8 +108,8 @@ class Record:
 
 
 def merge(parts):
-    """One file of many: entries add up; what one part missed and another measured is not
-    missing."""
+    """One file of many: entries add up; a cell that one part did not run and another measured is
+    not left."""
     if not parts:
         raise ValueError("nothing to merge")
     out = empty()
@@ -118,20 +123,35 @@ def merge(parts):
         out["peers"].update(part["peers"])
         for name in LISTS:
             out[name] += part[name]
-    measured = {entry["impl"] for entry in out["cells"]}
-    for part in parts:
-        out["missing"].update({k: v for k, v in part["missing"].items() if k not in measured})
+    out["missing"] = missing_somewhere(parts)
     done = {cell_id(entry) for entry in out["cells"]}
     out["not_run"] = sorted({cell for cell in out["not_run"] if cell not in done})
     return out
 
 
+def missing_somewhere(parts):
+    """What some part could not use: a peer that half of the runs lacked must not look complete."""
+    loaded = {name for part in parts for name in part["peers"]}
+    loaded |= {entry["impl"] for part in parts for entry in part["cells"]}
+    reasons = defaultdict(dict)  # of each peer, every one once, in order
+    for part in parts:
+        runs = ", ".join(dict.fromkeys(entry["run"] for entry in part["cells"]))
+        for name, reason in part["missing"].items():
+            if name in loaded and runs and LACKING not in reason:
+                reason += f"{LACKING}{runs})"
+            reasons[name][reason] = None
+    return {name: "; ".join(found) for name, found in reasons.items()}
+
+
 def replaced(parts):
-    """The parts, without the cells that a later one has measured: its kernels are other ones."""
+    """The parts, without the cells, nor their failures, that a later one has measured: its kernels
+    are other ones."""
     kept = []
     newer = set()
     for part in reversed(parts):
-        kept.append({**part, "cells": [e for e in part["cells"] if cell_id(e) not in newer]})
+        cells = [entry for entry in part["cells"] if cell_id(entry) not in newer]
+        failures = [failure for failure in part["failures"] if failure["cell"] not in newer]
+        kept.append({**part, "cells": cells, "failures": failures})
         newer |= {cell_id(entry) for entry in part["cells"]}
     return kept[::-1]
 
