@@ -16,7 +16,7 @@ try:
 except ImportError:
     sys.modules["torch"] = types.SimpleNamespace(bfloat16=0, float16=1, float32=2)
 from benchlib import cuda, grid, measure, record, session, warm_up
-from benchlib.variants import Adapter, Variant
+from benchlib.variants import Adapter, Unsupported, Variant
 
 CELL = grid.Cell("fused_add", "bf16", 131072, 1)
 
@@ -93,6 +93,13 @@ class BreaksTheContext(Reference):
         raise RuntimeError(self.device.broken)
 
 
+class DoesNoAdd(Reference):
+    name = "te"
+
+    def variants(self, cell):
+        raise Unsupported("no residual add")
+
+
 class LeftBehind(unittest.TestCase):
     def setUp(self):
         self.device, self.record = Device(), record.Record(os.devnull)
@@ -112,6 +119,11 @@ class LeftBehind(unittest.TestCase):
         entries = self.run_cell(LaunchFails, ChecksLaunches)
         self.assertEqual([(e["impl"], e["pdl"]) for e in entries], [("quack", False), ("quack", True)])
         self.assertEqual([f["impl"] for f in self.record.data["failures"]], ["flashinfer_cuda"] * 2)
+
+    def test_what_an_implementation_does_not_do_is_in_the_file_once(self):
+        self.assertEqual(self.run_cell(DoesNoAdd) + self.run_cell(DoesNoAdd), [])
+        reasons = [{"impl": "te", "what": "no residual add"}]
+        self.assertEqual((self.record.data["unsupported"], self.record.data["failures"]), (reasons, []))
 
     def test_a_broken_context_ends_the_cell(self):
         with self.assertRaisesRegex(measure.DeviceLost, "illegal memory access"):

@@ -45,6 +45,16 @@ class Merge(unittest.TestCase):
         times = [(record.cell_id(e), e["impl"], round(e["us"])) for e in merged["cells"]]
         self.assertEqual(times, [(b.id, "rmsjit", 2), (a.id, "rmsjit", 1)])
 
+    def test_a_reason_of_what_is_unsupported_is_there_once(self):
+        parts = [results([]), results([])]
+        for part in parts:
+            for what in ("no f32", "no heads"):
+                record.Record("", part).add_unsupported("liger", what)
+                record.Record("", part).add_unsupported("liger", what)
+        reasons = [{"impl": "liger", "what": what} for what in ("no f32", "no heads")]
+        self.assertEqual(parts[0]["unsupported"], reasons)
+        self.assertEqual(record.merge(parts)["unsupported"], reasons)
+
     def test_failures_of_a_replaced_cell_go_with_it(self):
         a, b = grid.Cell("rmsnorm", "bf16", 64, 1), grid.Cell("rmsnorm", "bf16", 128, 1)
         parts = [results([entry(cell, "rmsjit", 2.0) for cell in cells]) for cells in ((a, b), (a,))]

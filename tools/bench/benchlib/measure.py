@@ -56,7 +56,8 @@ class CellRun:
         self._now(cell.id, adapter.name)
         try:
             variants = adapter.variants(cell)
-        except Unsupported:
+        except Unsupported as error:
+            self.record.add_unsupported(adapter.name, error)
             return []
         out = []
         for variant in variants:

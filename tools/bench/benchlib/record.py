@@ -16,7 +16,8 @@ process by impl and route; ours and the raw compile by `rmsnorm-bench cold`, the
 `bench.py coldstart`, which also gives their `import_ms`. `prepare`: each compile of ours.
 
 `missing` {impl: reason} has what could not be used; where other runs, or other processes of the same,
-had it, the reason ends with the runs that lacked it.
+had it, the reason ends with the runs that lacked it. `unsupported` [{impl, what}]: why a peer, or a
+floor, has no entry in cells that it does not do, each reason once.
 """
 
 import json
@@ -25,7 +26,9 @@ import time
 from collections import defaultdict
 
 SCHEMA_VERSION = 1
-LISTS = ("cells", "host", "cold", "prepare", "failures", "not_run", "runs", "memcpy")
+LISTS = (
+    "cells", "host", "cold", "prepare", "failures", "not_run", "unsupported", "runs", "memcpy",
+)  # fmt: skip
 KEY = ("op", "dtype", "hidden", "rows", "heads", "l2")
 LACKING = " (missing in run "
 
@@ -97,6 +100,11 @@ class Record:
             }
         )
 
+    def add_unsupported(self, impl, what):
+        reason = {"impl": impl, "what": str(what)}
+        if reason not in self.data["unsupported"]:
+            self.data["unsupported"].append(reason)
+
     def flush(self):
         begin = time.monotonic()
         temporary = self.path + ".tmp"
@@ -126,6 +134,8 @@ def merge(parts):
     out["missing"] = missing_somewhere(parts)
     done = {cell_id(entry) for entry in out["cells"]}
     out["not_run"] = sorted({cell for cell in out["not_run"] if cell not in done})
+    reasons = {(entry["impl"], entry["what"]): entry for entry in out["unsupported"]}
+    out["unsupported"] = list(reasons.values())
     return out
 
 
