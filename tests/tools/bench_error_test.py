@@ -117,13 +117,14 @@ class LeftBehind(unittest.TestCase):
 
     def test_a_launch_that_failed_does_not_fail_the_next_implementation(self):
         entries = self.run_cell(LaunchFails, ChecksLaunches)
-        self.assertEqual([(e["impl"], e["pdl"]) for e in entries], [("quack", False), ("quack", True)])
+        found = [(entry["impl"], entry["pdl"]) for entry in entries]
+        self.assertEqual(found, [("quack", False), ("quack", True)])
         self.assertEqual([f["impl"] for f in self.record.data["failures"]], ["flashinfer_cuda"] * 2)
 
     def test_what_an_implementation_does_not_do_is_in_the_file_once(self):
         self.assertEqual(self.run_cell(DoesNoAdd) + self.run_cell(DoesNoAdd), [])
-        reasons = [{"impl": "te", "what": "no residual add"}]
-        self.assertEqual((self.record.data["unsupported"], self.record.data["failures"]), (reasons, []))
+        data, reason = self.record.data, {"impl": "te", "what": "no residual add"}
+        self.assertEqual((data["unsupported"], data["failures"]), ([reason], []))
 
     def test_a_broken_context_ends_the_cell(self):
         with self.assertRaisesRegex(measure.DeviceLost, "illegal memory access"):

@@ -30,7 +30,8 @@ class Merge(unittest.TestCase):
         second["cells"][0]["run"] = "b"
         merged = record.merge([first, second])
         self.assertEqual(merged["missing"], {"te": "why", "quack": "why (missing in run b)"})
-        self.assertEqual(record.merge([merged, second])["missing"]["quack"], "why (missing in run b)")
+        again = record.merge([merged, second])["missing"]
+        self.assertEqual(again["quack"], "why (missing in run b)")
         third = self.part(a, "te", ["quack"])
         third["cells"][0]["run"], third["missing"]["quack"] = "c", "no"
         missing = record.merge([merged, third])["missing"]
@@ -45,6 +46,13 @@ class Merge(unittest.TestCase):
         times = [(record.cell_id(e), e["impl"], round(e["us"])) for e in merged["cells"]]
         self.assertEqual(times, [(b.id, "rmsjit", 2), (a.id, "rmsjit", 1)])
 
+    def test_a_cell_that_was_left_out_and_measured_elsewhere_is_not_left_out(self):
+        a, b = grid.Cell("rmsnorm", "bf16", 64, 1), grid.Cell("rmsnorm", "bf16", 128, 1)
+        parts = [results([]), results([]), results([entry(b, "rmsjit", 1.0)])]
+        for part, cell in zip(parts, (a, b, a)):
+            part["left_out"] = [{"cell": cell.id, "reason": "too large"}]
+        self.assertEqual(record.merge(parts)["left_out"], parts[0]["left_out"])
+
     def test_a_reason_of_what_is_unsupported_is_there_once(self):
         parts = [results([]), results([])]
         for part in parts:
@@ -57,10 +65,11 @@ class Merge(unittest.TestCase):
 
     def test_failures_of_a_replaced_cell_go_with_it(self):
         a, b = grid.Cell("rmsnorm", "bf16", 64, 1), grid.Cell("rmsnorm", "bf16", 128, 1)
-        parts = [results([entry(cell, "rmsjit", 2.0) for cell in cells]) for cells in ((a, b), (a,))]
-        for part, cells in zip(parts, ((a, b), (a,))):
+        parts = []
+        for cells in ((a, b), (a,)):
+            parts.append(results([entry(cell, "rmsjit", 2.0) for cell in cells]))
             for cell in cells:
-                record.Record("", part).add_failure(cell.id, "quack", "no")
+                record.Record("", parts[-1]).add_failure(cell.id, "quack", "no")
         record.Record("", parts[0]).add_failure("prepare", "rmsjit", "no")
         merged = record.merge(record.replaced(parts))
         self.assertEqual([f["cell"] for f in merged["failures"]], [b.id, "prepare", a.id])

@@ -80,6 +80,25 @@ class Run(unittest.TestCase):
         self.assertEqual(self.run_bench()[0], 0)
         self.assertEqual(self.starts(), 2)
 
+    def test_a_narrower_run_keeps_what_the_one_before_has_not_measured(self):
+        with mock.patch.object(supervisor, "MOST_RESTARTS", -1):
+            _, data, _ = self.run_bench()
+        self.assertEqual(len(data["not_run"]), 8)
+        status, data, error = self.run_bench("--rows", "4")
+        self.assertEqual((status, len(data["cells"]), len(data["not_run"])), (0, 4, 4))
+        self.assertIn("4 cells measured, 4 not run", error)
+        self.assertTrue(all("/r1/" in cell for cell in data["not_run"]))
+        self.assertEqual(self.run_bench()[1]["not_run"], [])
+
+    def test_cells_that_a_limit_excludes_are_in_the_file_until_they_are_asked_for(self):
+        most = ("--max-gib", str(600 / 2**30))  # 64 x 1 and no more
+        _, data, error = self.run_bench(*most)
+        self.assertEqual((len(data["cells"]), len(data["left_out"]), data["not_run"]), (2, 6, []))
+        self.assertIn("--max-gib 5.58794e-07 was given", data["left_out"][0]["reason"])
+        self.assertIn("2 cells measured, 0 not run, 6 left out, 0 failures", error)
+        _, data, _ = self.run_bench("--rows", "4")
+        self.assertEqual((len(data["cells"]), len(data["left_out"])), (6, 2))
+
     def test_a_crash_is_charged_to_the_implementation_at_work_and_the_run_goes_on(self):
         status, data, error = self.run_bench(crash="os._exit(139)")
         self.assertEqual((status, data["not_run"], len(data["cells"])), (0, [], 8))

@@ -37,7 +37,8 @@ def print_report(data, results, slower):
     print(
         f"{data['gpu']}, driver {data['driver']}, commit {data['commit']}, "
         f"{len({record.cell_id(e) for e in data['cells']})} cells, "
-        f"{len(data['not_run'])} not run, {len(data['failures'])} failures"
+        f"{len(data['not_run'])} not run, {len(data['left_out'])} left out, "
+        f"{len(data['failures'])} failures"
     )
     for name, reason in sorted(data["missing"].items()):
         print(f"missing: {name}: {reason[:160]}")

@@ -30,7 +30,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bench  # noqa: E402
-from benchlib import cell_group, ncu, profile_file, profile_jobs, record, targets  # noqa: E402
+from benchlib import cell_group, choice, ncu, profile_file, profile_jobs, record  # noqa: E402
+from benchlib import targets, variants  # noqa: E402
 
 ABOUT = ("gpu", "driver", "nvrtc", "commit", "clocks", "peers", "missing")
 # The last turn takes up what the first had no time for, if the second leaves some.
@@ -146,7 +147,8 @@ def chosen_jobs(args):
         with open(args.cells, encoding="utf-8") as file:
             jobs = profile_jobs.of_cells(data, file.read().split())
     if args.impl:
-        jobs = [job for job in jobs if job["impl"] in args.impl.split(",")]
+        wanted = choice.named("--impl", args.impl, variants.IMPLEMENTATIONS)
+        jobs = [job for job in jobs if job["impl"] in wanted]
     profiles = profile_file.Profiles(data, args.done)
     left = [job for job in jobs if not profiles.has(job)]
     for note in profiles.notes:

@@ -79,9 +79,9 @@ class Graph:
 
 
 def clear_error(device):
-    """For after an implementation's error. A launch that fails leaves its error in the CUDA runtime,
-    where the launch check of whoever comes next finds it; torch's check raises it once and takes it
-    away. A broken context stays broken: RuntimeError from the synchronisation."""
+    """For after an implementation's error. A launch that fails leaves its error in the CUDA
+    runtime, where the launch check of whoever comes next finds it; torch's check raises it once and
+    takes it away. A broken context stays broken: RuntimeError from the synchronisation."""
     with contextlib.suppress(RuntimeError):
         device.touch()
     device.synchronize()

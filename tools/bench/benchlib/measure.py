@@ -39,8 +39,8 @@ class CellRun:
         self._pool, self._phase = pool, phases or Phases()
 
     def run(self, cell):
-        """The cell's entries, not yet with ratios. Raises TooLarge or OutOfMemoryError for its
-        buffers, or DeviceLost."""
+        """The cell's entries, not yet with ratios. Raises OutOfMemoryError for its buffers,
+        or DeviceLost."""
         timed = []
         with self.device.on_stream():
             with self._phase("fill"):

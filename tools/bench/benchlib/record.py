@@ -15,9 +15,11 @@ the same pdl.
 process by impl and route; ours and the raw compile by `rmsnorm-bench cold`, the peers by
 `bench.py coldstart`, which also gives their `import_ms`. `prepare`: each compile of ours.
 
-`missing` {impl: reason} has what could not be used; where other runs, or other processes of the same,
-had it, the reason ends with the runs that lacked it. `unsupported` [{impl, what}]: why a peer, or a
-floor, has no entry in cells that it does not do, each reason once.
+`missing` {impl: reason} has what could not be used; where other runs, or other processes of the
+same, had it, the reason ends with the runs that lacked it. `unsupported` [{impl, what}]: why a
+peer, or a floor, has no entry in cells that it does not do, each reason once. `failures`: what was
+tried and gave an error. `not_run`: the cells that were asked for and have not been measured yet.
+`left_out` [{cell, reason}]: those that a limit to the memory keeps out of the run.
 """
 
 import json
@@ -27,7 +29,8 @@ from collections import defaultdict
 
 SCHEMA_VERSION = 1
 LISTS = (
-    "cells", "host", "cold", "prepare", "failures", "not_run", "unsupported", "runs", "memcpy",
+    "cells", "host", "cold", "prepare", "failures", "not_run", "left_out", "unsupported", "runs",
+    "memcpy",
 )  # fmt: skip
 KEY = ("op", "dtype", "hidden", "rows", "heads", "l2")
 LACKING = " (missing in run "
@@ -50,7 +53,13 @@ def empty():
 
 def load(path):
     with open(path, encoding="utf-8") as file:
-        data = json.load(file)
+        try:
+            data = json.load(file)
+        except ValueError as error:
+            raise ValueError(f"{path} is no results file: {error}") from error
+    if not isinstance(data, dict):
+        kind = type(data).__name__
+        raise ValueError(f"{path} is no results file: it holds a {kind}, not an object")
     if data.get("schema_version") != SCHEMA_VERSION:
         raise ValueError(
             f"{path}: schema_version is {data.get('schema_version')!r}, "
@@ -134,6 +143,8 @@ def merge(parts):
     out["missing"] = missing_somewhere(parts)
     done = {cell_id(entry) for entry in out["cells"]}
     out["not_run"] = sorted({cell for cell in out["not_run"] if cell not in done})
+    left_out = {entry["cell"]: entry for entry in out["left_out"]}
+    out["left_out"] = [entry for cell, entry in left_out.items() if cell not in done]
     reasons = {(entry["impl"], entry["what"]): entry for entry in out["unsupported"]}
     out["unsupported"] = list(reasons.values())
     return out

@@ -208,14 +208,13 @@ class Session:
 
     def _run_cell(self, runner, cell):
         import torch
-        from .tensors import TooLarge
 
         begin, failures = time.time(), len(self.record.data["failures"])
         if cell.set_bytes > UNPOOLED_BYTES:
             self._free()
         try:
             entries = runner.run(cell)
-        except (TooLarge, torch.cuda.OutOfMemoryError) as error:
+        except torch.cuda.OutOfMemoryError as error:
             self.record.add_failure(cell.id, "all", f"does not fit: {error}")
             entries = []
         broken = self.record.data["failures"][failures:]

@@ -96,9 +96,11 @@ class Supervisor:
         self._parts, self._excluded, self._started = {}, [], 0
         self._wanted, self._statuses = [], []
 
-    def run(self, cells):
+    def run(self, cells, left_out):
         """The exit status."""
         self._wanted = [cell.id for cell in cells]
+        before = [e for e in self._before["left_out"] if e["cell"] not in self._wanted]
+        self._before["left_out"] = before + left_out
         missing = set(self._join()["not_run"])
         todo = [cell for cell in cells if cell.id in missing]
         for _ in range(1 + MOST_RESTARTS):
@@ -110,7 +112,8 @@ class Supervisor:
         if todo and not self._out_of_time():
             say(f"bench: gave up after {MOST_RESTARTS} restarts")
             return 1
-        return max(self._statuses, default=0) if data["not_run"] else 0
+        left = set(self._wanted) & set(data["not_run"])
+        return max(self._statuses, default=0) if left else 0
 
     def _out_of_time(self):
         return self.deadline is not None and time.time() >= self.deadline
@@ -182,7 +185,9 @@ class Supervisor:
         parts = list(self._parts.values())
         data = record.merge([self._before, *parts])
         done = {record.cell_id(entry) for entry in data["cells"]} | record.given_up(data)
-        data["not_run"] = [cell for cell in self._wanted if cell not in done]
+        # What an earlier selection asked for stays asked for.
+        wanted = dict.fromkeys(self._wanted + self._before["not_run"])
+        data["not_run"] = [cell for cell in wanted if cell not in done]
         if parts:
             ended = [run for part in parts for run in part["runs"]]
             clocks = [run["clocks_after"] for run in ended if run["clocks_after"]]
@@ -201,8 +206,9 @@ class Supervisor:
     def _report(self, data):
         done = {record.cell_id(entry) for entry in data["cells"]}
         say(
-            f"{len(done)} cells measured, {len(data['not_run'])} not run, {len(data['failures'])} "
-            f"failures, {time.time() - self.begin:.0f} s: {self.args.out}"
+            f"{len(done)} cells measured, {len(data['not_run'])} not run, "
+            f"{len(data['left_out'])} left out, {len(data['failures'])} failures, "
+            f"{time.time() - self.begin:.0f} s: {self.args.out}"
         )
         spent = data["runs"][-1]["phases"] if data["runs"] else {}
         say("seconds by phase: " + ", ".join(f"{name} {s:.1f}" for name, s in spent.items()))
