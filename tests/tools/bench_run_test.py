@@ -99,6 +99,14 @@ class Run(unittest.TestCase):
         _, data, _ = self.run_bench("--rows", "4")
         self.assertEqual((len(data["cells"]), len(data["left_out"])), (6, 2))
 
+    def test_a_file_of_another_gpu_is_refused_before_anything_is_measured(self):
+        record.Record(self.out, {**results([]), "gpu": "NVIDIA A100"}).flush()
+        with mock.patch.object(supervisor.machine, "gpu_name", lambda: "NVIDIA H100"):
+            status, data, error = self.run_bench()
+        self.assertEqual((status, data["cells"], os.path.exists(self.log)), (2, [], False))
+        wanted = f"--out {self.out} was measured on NVIDIA A100 and this GPU is NVIDIA H100"
+        self.assertIn(wanted, error)
+
     def test_a_crash_is_charged_to_the_implementation_at_work_and_the_run_goes_on(self):
         status, data, error = self.run_bench(crash="os._exit(139)")
         self.assertEqual((status, data["not_run"], len(data["cells"])), (0, [], 8))

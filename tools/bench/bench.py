@@ -28,6 +28,7 @@ def add_implementation_options(parser, out="results file; taken up again if it e
     parser.add_argument("--rmsjit", help="path of librmsjit.so")
     parser.add_argument("--worker", help="path of the compile worker; default: compile in process")
     parser.add_argument("--nvrtc", help="path of libnvrtc; default: the wheels', the toolkit's")
+    parser.add_argument("--commit", default="", help="commit of this tree, where git cannot tell")
     parser.add_argument("--impl", help="only these implementations, separated by commas")
     parser.add_argument("--flashinfer-module", help="FlashInfer's norm module, built before")
     parser.add_argument("--flashinfer-include", help="FlashInfer's include folder, for its headers")
@@ -40,7 +41,6 @@ def add_run_options(parser):
     parser.add_argument("--processes", type=int, help="processes that compile at once")
     parser.add_argument("--rounds", type=int, default=7, help="timed rounds a cell (at least 7)")
     parser.add_argument("--small-rounds", type=int, default=11, help="the same for short cells")
-    parser.add_argument("--commit", default="", help="commit of this tree, where git cannot tell")
     parser.add_argument("--run-id", default="", help="name of this run in the results")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--threads", type=int, default=1, help=argparse.SUPPRESS)
@@ -110,8 +110,12 @@ def check_run(args):
             f"--confirm {args.confirm} is --out as well, which has its cells: nothing would be "
             "measured; name another file with --out"
         )
-    if args.impl:
-        choice.named("--impl", args.impl, IMPLEMENTATIONS)
+    implementations(args, IMPLEMENTATIONS)
+
+
+def implementations(args, allowed):
+    """Those of --impl, or all. Raises ValueError."""
+    return choice.named("--impl", args.impl, allowed) if args.impl else allowed
 
 
 def refused(error):
@@ -139,13 +143,20 @@ def command_list(args):
 
 
 def command_coldstart(args):
-    from benchlib import coldstart, cuda
+    from benchlib import coldstart, cuda, machine
 
+    try:
+        names = implementations(args, coldstart.IMPLEMENTATIONS)
+        if os.path.exists(args.out):
+            raise ValueError(f"--out {args.out} exists and coldstart takes up none: name a new file")
+    except ValueError as error:
+        return refused(error)
     paths = ("rmsjit", "worker", "nvrtc", "flashinfer_module", "flashinfer_include")
     options = {name: absolute(getattr(args, name)) for name in paths}
     options["nvrtc"] = options["nvrtc"] or cuda.find_nvrtc()
-    names = args.impl.split(",") if args.impl else coldstart.IMPLEMENTATIONS
-    results = record.Record(args.out, record.load(args.out) if os.path.exists(args.out) else None)
+    results = record.Record(args.out)
+    results.data.update(gpu=machine.gpu_name(), commit=args.commit or machine.git_commit())
+    results.data.update(machine.facts(options["nvrtc"]))
     clock = coldstart.Clock(args.time_limit, args.process_limit)
     for entry in coldstart.measure(names, args.hidden, options, clock):
         add_cold(results, entry)
@@ -193,8 +204,8 @@ def main(argv=None):
     cold = commands.add_parser(
         "coldstart", help="first call in a fresh process, cold and disk-warm"
     )
-    for sub in (run, cold):
-        add_implementation_options(sub)
+    add_implementation_options(run)
+    add_implementation_options(cold, "results file to write; must not exist")
     add_run_options(run)
     cold.add_argument("--hidden", type=int, default=4096)
     cold.add_argument("--bench", help="path of rmsnorm-bench, for our routes and the raw compile")

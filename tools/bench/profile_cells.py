@@ -185,7 +185,6 @@ def main(argv=None):
     bench.add_implementation_options(parser, "profile to write")
     parser.add_argument("--ncu", default="ncu", help="path of Nsight Compute's command line")
     parser.add_argument("--keep", metavar="PATH", help="keep what ncu wrote at PATH.cold.csv, ...")
-    parser.add_argument("--commit", default="", help="commit of this tree, where git cannot tell")
     parser.add_argument(
         "--seconds", "--time-limit", type=float, default=140, help="seconds to begin jobs in"
     )

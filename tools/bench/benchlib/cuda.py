@@ -87,6 +87,15 @@ def clear_error(device):
     device.synchronize()
 
 
+def device_name():
+    """The first device's; makes no context."""
+    check(driver().cuInit(0), "cuInit")
+    device, name = ctypes.c_int(), ctypes.create_string_buffer(256)
+    check(driver().cuDeviceGet(ctypes.byref(device), 0), "cuDeviceGet")
+    check(driver().cuDeviceGetName(name, len(name), device), "cuDeviceGetName")
+    return name.value.decode()
+
+
 def driver_version():
     version = ctypes.c_int()
     check(driver().cuDriverGetVersion(ctypes.byref(version)), "cuDriverGetVersion")

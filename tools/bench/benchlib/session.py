@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from . import cuda, grid, record, warm_up
+from . import cuda, grid, machine, record, warm_up
 from .phases import Phases
 from .ratios import add_ratios
 from .supervisor import now_path, say
@@ -47,20 +47,15 @@ class Session:
             self.options = Options(args, cuda.find_nvrtc(args.nvrtc))
             self._exclude = {tuple(pair.split("::")) for pair in args.exclude}
             self._broken = {}  # (implementation, key): why no kernel of it compiles
-            self._describe(device)
+            self._describe()
             self.adapters = self._load_adapters()
 
-    def _describe(self, device):
+    def _describe(self):
         data = self.record.data
         data["gpu"] = self.device.properties.name
-        data["commit"] = self.args.commit or device.git_commit()
-        if not self.options.first:
-            return
-        number = device.nvidia_smi(["driver_version"]).get("driver_version", "")
-        data["driver"] = f"{number} (CUDA {cuda.driver_version()})".strip()
-        data["clocks"] = device.clocks()
-        if self.options.nvrtc:
-            data["nvrtc"] = cuda.Nvrtc(self.options.nvrtc).version()
+        data["commit"] = self.args.commit or machine.git_commit()
+        if self.options.first:
+            data.update(machine.facts(self.options.nvrtc))
 
     def _load_adapters(self):
         from . import flashinfer_peers as fi, ours, peers, references as refs
@@ -240,12 +235,10 @@ class Session:
         self.record.flush()
 
     def finish(self):
-        from . import device
-
         self.record.data["runs"] = [
             {
                 "phases": self._phase.rounded(),
-                "clocks_after": device.clocks() if self.options.first else {},
+                "clocks_after": machine.clocks() if self.options.first else {},
             }
         ]
         self.record.flush()

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from . import grid, phases, record
+from . import grid, machine, phases, record
 
 MOST_RESTARTS = 12
 # A process that takes longer hangs: to begin, for what a key compiles, for a turn.
@@ -87,12 +87,22 @@ class Child:
             self.process.stdin.close()
 
 
+def taken_up(path):
+    """The record that a run goes on with. Raises ValueError if it is of another GPU."""
+    data, gpu = record.load(path), machine.gpu_name()
+    if data["gpu"] and gpu and data["gpu"] != gpu:
+        raise ValueError(
+            f"--out {path} was measured on {data['gpu']} and this GPU is {gpu}: name another file"
+        )
+    return data
+
+
 class Supervisor:
     def __init__(self, args, argv, work_dir):
         self.args, self.argv, self.work_dir = args, argv, work_dir
         self.begin = time.time()
         self.deadline = self.begin + args.time_limit if args.time_limit else None
-        self._before = record.load(args.out) if os.path.exists(args.out) else record.empty()
+        self._before = taken_up(args.out) if os.path.exists(args.out) else record.empty()
         self._parts, self._excluded, self._started = {}, [], 0
         self._wanted, self._statuses = [], []
 
