@@ -111,19 +111,31 @@ class Run(unittest.TestCase):
         status, data, error = self.run_bench(crash="os._exit(139)")
         self.assertEqual((status, data["not_run"], len(data["cells"])), (0, [], 8))
         where = "rmsnorm/bf16/h128/r4/n1/warm"
-        self.assertIn(f"quack ended the process in {where} (status 139)", error)
+        self.assertIn(f"quack in {where} ended the process (status 139)", error)
         self.assertEqual([(f["cell"], f["impl"]) for f in data["failures"]], [(where, "quack")])
         self.assertEqual(self.starts(), 3)
 
     def test_a_process_that_hangs_is_ended_and_the_rest_is_measured(self):
         with mock.patch.multiple(supervisor, START_S=0.0, KEY_S=0.0, MOST_RESTARTS=1):
             status, data, error = self.run_bench()
-        self.assertIn("ended the process in start (status -9)", error)
+        self.assertIn("in start ran out of time: the process was ended after 0 s", error)
         self.assertEqual((status, len(data["not_run"])), (1, 8))
-        with mock.patch.object(supervisor, "TURN_S", 2):
+        with mock.patch.multiple(supervisor, TURN_S=2, SLOWEST=0):
             status, data, error = self.run_bench(crash="time.sleep(100)")
-        self.assertIn("quack ended the process in rmsnorm/bf16/h128/r4/n1/warm (status -9)", error)
-        self.assertEqual((status, data["not_run"]), (0, []))
+        why = "ran out of time: the process was ended after 2 s"
+        self.assertIn(f"quack in rmsnorm/bf16/h128/r4/n1/warm {why}, going on", error)
+        self.assertEqual((data["failures"][-1]["error"], data["not_run"], status), (why, [], 0))
+
+    def test_a_turn_may_take_several_times_what_is_expected_of_its_cells(self):
+        cells = grid.full_grid()
+        with mock.patch.object(supervisor.subprocess, "Popen"):
+            child = supervisor.Child(cells, os.path.dirname(self.out), [], [], None)
+            few = supervisor.Child(cells[:1], os.path.dirname(self.out), [], [], None)
+        seconds = [grid.expected_seconds(cell) for cell in cells if grid.tier(cell) == 0]
+        self.assertGreater(child.turn_limit_s(0), 5 * sum(seconds))
+        self.assertEqual(few.turn_limit_s(grid.tier(cells[0])), 300)
+        with mock.patch.object(supervisor, "TURN_S", 1):  # of the few cells here more are expected
+            self.assertEqual(self.run_bench(seconds=0.6)[1]["failures"], [])
 
     def test_a_time_limit_stops_in_good_order_and_names_what_is_left(self):
         # The first turn alone takes the whole second.

@@ -4,7 +4,6 @@ cell after cell until the grid or the time is at its end, and keeps the results 
 
 import gc
 import os
-import sys
 import time
 
 from . import cuda, grid, machine, record, warm_up

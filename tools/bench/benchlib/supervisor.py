@@ -15,8 +15,10 @@ import time
 from . import grid, machine, phases, record
 
 MOST_RESTARTS = 12
-# A process that takes longer hangs: to begin, for what a key compiles, for a turn.
+# A process that takes longer hangs: to begin, for what a key compiles, for a turn. The expected
+# seconds are an H100's.
 START_S, KEY_S, TURN_S = 100, 20, 300
+SLOWEST = 8
 AT_ONCE = ("import", "compile ours", "compile peers")
 PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bench.py")
 
@@ -47,6 +49,7 @@ class Child:
         os.makedirs(folder, exist_ok=True)
         self.cells, self.out = cells, os.path.join(folder, "part.json")
         self.tiers = {grid.tier(cell) for cell in cells}
+        self.ended_after_s = None  # where it ran out of time
         with open(os.path.join(folder, "cells.json"), "w", encoding="utf-8") as file:
             json.dump([cell.id for cell in cells], file)
         command = [sys.executable, PROGRAM] + argv + [f"--child={folder}"]
@@ -66,8 +69,13 @@ class Child:
         """False when the child has ended instead of saying that it is done; one that hangs is
         ended."""
         if not select.select([self.process.stdout], [], [], limit_s)[0]:
+            self.ended_after_s = limit_s
             self.process.kill()
         return self.process.stdout.readline() != ""
+
+    def turn_limit_s(self, tier):
+        cells = [cell for cell in self.cells if grid.tier(cell) == tier]
+        return max(TURN_S, SLOWEST * sum(grid.expected_seconds(cell) for cell in cells))
 
     def turn(self, tier):
         try:
@@ -158,7 +166,7 @@ class Supervisor:
                 child.turn(tier)
                 self._join(previous)  # while this one measures
                 previous = child
-                if not child.wait(TURN_S):
+                if not child.wait(child.turn_limit_s(tier)):
                     self._ended(child, children, crashed)
         for child in children:
             child.close()  # all at once
@@ -177,12 +185,11 @@ class Supervisor:
             return
         crashed.append(child)
         cell, implementation = read_now(child.out)
-        failures = record.Record("", self._before)
-        failures.add_failure(cell, implementation, f"ended the process (status {status})")
-        say(
-            f"bench: {implementation} ended the process in {cell} (status {status}), going on "
-            "without it there"
-        )
+        why = f"ended the process (status {status})"
+        if child.ended_after_s is not None:
+            why = f"ran out of time: the process was ended after {child.ended_after_s:.0f} s"
+        record.Record("", self._before).add_failure(cell, implementation, why)
+        say(f"bench: {implementation} in {cell} {why}, going on without it there")
         self._excluded.append(f"{cell}::{implementation}")
 
     def _read(self, child):
