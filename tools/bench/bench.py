@@ -148,7 +148,7 @@ def command_coldstart(args):
     try:
         names = implementations(args, coldstart.IMPLEMENTATIONS)
         if os.path.exists(args.out):
-            raise ValueError(f"--out {args.out} exists and coldstart takes up none: name a new file")
+            raise ValueError(f"--out {args.out} exists and coldstart takes up none: name another")
     except ValueError as error:
         return refused(error)
     paths = ("rmsjit", "worker", "nvrtc", "flashinfer_module", "flashinfer_include")
