@@ -29,14 +29,14 @@ class Merge(unittest.TestCase):
         first, second = self.part(a, "quack", ["te"]), self.part(b, "rmsjit", ["quack", "te"])
         second["cells"][0]["run"] = "b"
         merged = record.merge([first, second])
-        self.assertEqual(merged["missing"], {"te": "why", "quack": "why (missing in run b)"})
+        self.assertEqual(merged["missing"], {"te": "why", "quack": "missing in run b: why"})
         again = record.merge([merged, second])["missing"]
-        self.assertEqual(again["quack"], "why (missing in run b)")
+        self.assertEqual(again["quack"], "missing in run b: why")
         third = self.part(a, "te", ["quack"])
         third["cells"][0]["run"], third["missing"]["quack"] = "c", "no"
         missing = record.merge([merged, third])["missing"]
-        self.assertEqual(missing["quack"], "why (missing in run b); no (missing in run c)")
-        self.assertEqual(missing["te"], "why (missing in run a, b)")
+        self.assertEqual(missing["quack"], "missing in run b: why; missing in run c: no")
+        self.assertEqual(missing["te"], "missing in run a, b: why")
 
     def test_a_later_file_replaces_the_cells_that_it_measured(self):
         a, b = grid.Cell("rmsnorm", "bf16", 64, 1), grid.Cell("rmsnorm", "bf16", 128, 1)

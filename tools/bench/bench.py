@@ -156,7 +156,6 @@ def command_coldstart(args):
     options["nvrtc"] = options["nvrtc"] or cuda.find_nvrtc()
     results = record.Record(args.out)
     results.data.update(gpu=machine.gpu_name(), commit=args.commit or machine.git_commit())
-    results.data.update(machine.facts(options["nvrtc"]))
     clock = coldstart.Clock(args.time_limit, args.process_limit)
     for entry in coldstart.measure(names, args.hidden, options, clock):
         add_cold(results, entry)
@@ -165,6 +164,9 @@ def command_coldstart(args):
         program = absolute(args.bench)
         for entry in coldstart.measure_own(program, options, args.hidden, args.rounds, clock):
             add_cold(results, entry)
+    # Only now: it reads NVRTC, which may not have been in memory for the first process.
+    results.data.update(machine.facts(options["nvrtc"]))
+    results.flush()
     return 0
 
 

@@ -18,7 +18,7 @@ process by impl and route; ours and the raw compile by `rmsnorm-bench cold`, the
 `bench.py coldstart`, which also gives their `import_ms`. `prepare`: each compile of ours.
 
 `missing` {impl: reason} has what could not be used; where other runs, or other processes of the
-same, had it, the reason ends with the runs that lacked it. `unsupported` [{impl, what}]: why a
+same, had it, the reason begins with the runs that lacked it. `unsupported` [{impl, what}]: why a
 peer, or a floor, has no entry in cells that it does not do, each reason once. `failures`: what was
 tried and gave an error. `not_run`: the cells that were asked for and have not been measured yet.
 `left_out` [{cell, reason}]: those that a limit to the memory keeps out of the run.
@@ -35,7 +35,7 @@ LISTS = (
     "memcpy",
 )  # fmt: skip
 KEY = ("op", "dtype", "hidden", "rows", "heads", "l2")
-LACKING = " (missing in run "
+LACKING = "missing in run "
 
 
 def empty():
@@ -161,7 +161,7 @@ def missing_somewhere(parts):
         runs = ", ".join(dict.fromkeys(entry["run"] for entry in part["cells"]))
         for name, reason in part["missing"].items():
             if name in loaded and runs and LACKING not in reason:
-                reason += f"{LACKING}{runs})"
+                reason = f"{LACKING}{runs}: {reason}"
             reasons[name][reason] = None
     return {name: "; ".join(found) for name, found in reasons.items()}
 
