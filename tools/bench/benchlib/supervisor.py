@@ -15,10 +15,9 @@ import time
 from . import grid, machine, phases, record
 
 MOST_RESTARTS = 12
-# A process that takes longer hangs: to begin, for what a key compiles, for a turn. The expected
-# seconds are an H100's.
+# A process that takes longer hangs: to begin, for what a key compiles, for a turn.
 START_S, KEY_S, TURN_S = 100, 20, 300
-SLOWEST = 8
+SLOWEST = 8  # a turn may also take so many times what is expected of its cells on an H100
 AT_ONCE = ("import", "compile ours", "compile peers")
 PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bench.py")
 
