@@ -49,15 +49,15 @@ class Beside(unittest.TestCase):
         self.assertTrue(self.line(lines, WORST).endswith(" " + wanted), self.line(lines, WORST))
         self.assertTrue(self.line(lines, LAST).endswith(" " + misses.UNKNOWN))
 
-    def test_the_head_counts_misses_by_where_their_reason_is_from(self):
+    def test_the_head_counts_misses_by_kind(self):
         before = self.compare()
-        head = "3 cells miss a target; for 3 the record proves no reason of at least one miss, and "
+        head = "3 cells miss a target; for 3 the record has no reason of at least one miss, and "
         self.assertEqual(before[0], head + "for 3 that has no profile either.")
-        self.assertIn("0 the record, 0 the profile, 4 neither; 4 in all", before[1])
+        self.assertIn(" 0 profiled, 4 unknown; 4 in all", before[1])
         after = self.compare(self.kernel(WORST))
         # Figures are no proof.
         self.assertEqual(after[0], head + "for 2 that has no profile either.")
-        self.assertIn("0 the record, 2 the profile, 2 neither; 4 in all", after[1])
+        self.assertIn(" 2 profiled, 2 unknown; 4 in all", after[1])
         self.assertIn(f"     2  {misses.PROFILED}", after)
 
     def test_a_reason_from_the_record_stays_the_reason_with_the_figures_behind_it(self):
@@ -66,7 +66,8 @@ class Beside(unittest.TestCase):
         lines = self.compare(self.kernel(PROVED), found=found)
         line = next(line for line in lines if misses.BELOW_FLOOR + "; ncu 12.3 us" in line)
         self.assertIn(PROVED.id, line)
-        self.assertIn("1 the record, 0 the profile, 0 neither", lines[1])
+        self.assertIn("1 proved, 0 observed, ", lines[1])
+        self.assertIn(" 0 profiled, 0 unknown; 1 in all", lines[1])
 
     def test_another_maths_of_the_same_launch_is_said_and_another_pdl_is_no_profile(self):
         lines = self.compare(self.kernel(NEXT, rounding=ADD))
@@ -93,6 +94,20 @@ class Beside(unittest.TestCase):
         kernel = self.kernel(WORST, recorded_us=found[0]["us"])  # of the same timing: the same code
         lines = self.compare(kernel, found=found, commit="d")
         self.assertIn("ncu 12.3 us", self.line(lines, WORST))
+
+    def test_an_older_record_goes_with_misses_and_is_of_the_same_gpu(self):
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [os.path.join(folder, name) for name in ("new.json", "old.json")]
+            for path, gpu in zip(paths, ("H100", "A100")):
+                with open(path, "w", encoding="utf-8") as file:
+                    json.dump({**results([]), "gpu": gpu}, file)
+            with contextlib.redirect_stderr(io.StringIO()) as error:
+                with self.assertRaises(SystemExit):
+                    compare.main([paths[0], "--before", paths[1]])
+                status = compare.main([paths[0], "--misses", "--before", paths[1]])
+        self.assertEqual(status, 2)
+        self.assertIn("--before goes with --misses", error.getvalue())
+        self.assertIn(f"--before is of A100, {paths[0]} of H100", error.getvalue())
 
     def test_a_file_that_is_no_profile_and_a_profile_without_misses_are_bad_usage(self):
         with contextlib.redirect_stderr(io.StringIO()) as error:

@@ -59,6 +59,9 @@ class BuildThroughput(unittest.TestCase):
         self.assertTrue(2.5 < four["scaling"] <= 4.2, four)
         self.assertAlmostEqual(four["of_jobs"], four["scaling"] / 4, delta=0.01)
         self.assertEqual(len(out.splitlines()), 3)
+        # Its keys are others than the sample's, whose one-job rate says nothing of them.
+        self.assertNotIn("scaling", data["whole"])
+        self.assertNotIn("of the jobs", out.splitlines()[2])
 
     def test_a_build_that_fails_is_no_measurement(self):
         status, _, error = self.run_it("/bin/false")

@@ -3,6 +3,7 @@
 
 import contextlib
 import io
+import json
 import os
 import tempfile
 import textwrap
@@ -11,7 +12,7 @@ from unittest import mock
 
 import bench_results  # noqa: F401 (finds the package)
 import bench
-from benchlib import coldstart, record
+from benchlib import coldstart, machine, record
 
 CHILD = """
     import json, os, sys, time
@@ -33,16 +34,25 @@ CHILD = """
 
 
 class ColdStart(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.out = os.path.join(folder.name, "out.json")
+        self.program = os.path.join(folder.name, "child.py")
+        with open(self.program, "w", encoding="utf-8") as file:
+            file.write(textwrap.dedent(CHILD))
+
+    def main(self, *arguments):
+        names, error = ("absent", "crash", "slow", "one", "two"), io.StringIO()
+        patch = mock.patch.multiple(coldstart, PROGRAM=self.program, IMPLEMENTATIONS=names)
+        with patch, contextlib.redirect_stderr(error):
+            return bench.main(["coldstart", "--out", self.out, *arguments]), error.getvalue()
+
     def run_bench(self, *arguments):
-        with tempfile.TemporaryDirectory() as folder:
-            program, out = os.path.join(folder, "child.py"), os.path.join(folder, "out.json")
-            with open(program, "w", encoding="utf-8") as file:
-                file.write(textwrap.dedent(CHILD))
-            with mock.patch.object(coldstart, "PROGRAM", program):
-                with contextlib.redirect_stderr(io.StringIO()):
-                    status = bench.main(["coldstart", "--out", out, *arguments])
-            self.assertEqual(status, 0)
-            return record.load(out)["cold"]
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(self.out)
+        self.assertEqual(self.main(*arguments)[0], 0)
+        return record.load(self.out)["cold"]
 
     def test_the_second_process_finds_what_the_first_left_and_the_next_name_does_not(self):
         found = self.run_bench("--impl", "one,two")
@@ -63,6 +73,30 @@ class ColdStart(unittest.TestCase):
         self.assertIn("not done after", found[0]["error"])
         found = self.run_bench("--impl", "one", "--time-limit", "1")
         self.assertEqual([e["error"] for e in found], ["not run: the time was up"])
+
+    def test_the_file_names_the_gpu_the_driver_and_the_commit(self):
+        facts = {"driver": "580 (CUDA 13.0)", "nvrtc": "13.0", "clocks": {"clocks.sm": "1980"}}
+        known = {"gpu_name": lambda: "H", "facts": lambda _: facts, "git_commit": lambda: "c0ffee"}
+        with mock.patch.multiple(machine, **known):
+            self.run_bench("--impl", "one")
+            head = {**facts, "gpu": "H", "commit": "c0ffee"}
+            data = record.load(self.out)
+            self.assertEqual({name: data[name] for name in head}, head)
+            self.run_bench("--impl", "one", "--commit", "beef")
+        self.assertEqual(record.load(self.out)["commit"], "beef")
+
+    def test_a_file_that_is_there_is_refused_and_stays(self):
+        with open(self.out, "w", encoding="utf-8") as file:
+            json.dump({"schema_version": 1, "cold": [1]}, file)
+        status, error = self.main("--impl", "one")
+        self.assertEqual(status, 2)
+        self.assertIn(f"--out {self.out} exists and coldstart takes up none", error)
+        self.assertEqual(record.load(self.out)["cold"], [1])
+
+    def test_an_implementation_that_there_is_not_is_refused(self):
+        status, error = self.main("--impl", "one,three")
+        self.assertEqual(status, 2)
+        self.assertIn("--impl 'three' is not one of absent, crash, slow, one, two", error)
 
     def test_a_program_that_is_not_there_is_an_entry_as_well(self):
         found = self.run_bench("--impl", "one", "--bench", "/nonexistent/rmsnorm-bench")

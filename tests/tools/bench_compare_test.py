@@ -103,6 +103,16 @@ class Targets(unittest.TestCase):
         self.assertEqual(verdicts(good)[0][name].verdict, "pass")
         self.assertEqual(verdicts(bad)[0][name].verdict, "FAIL")
 
+    def test_heads_are_compared_with_the_strided_copy_by_the_time_alone(self):
+        cell = grid.Cell("qk", "bf16", 128, 1, 8)  # of 4352 bytes 256 are the weight's
+
+        def verdict(us):
+            found, _ = verdicts([entry(cell, "rmsjit", us), entry(cell, "copy", 1.0)])
+            return found["query/key strided, of the strided copy (each cell)"].verdict
+
+        self.assertEqual(verdict(0.99), "pass")
+        self.assertEqual(verdict(1.03), "FAIL")
+
     def test_gap_to_the_barrier_floor(self):
         def verdict(us):
             found, _ = verdicts(

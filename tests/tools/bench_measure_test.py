@@ -17,9 +17,10 @@ except ImportError:
     torch = None
 else:
     from benchlib import (
-        checks, grid, measure, ours, peers, ratios, record, tensors, warm_up
+        checks, flashinfer_peers, grid, measure, ours, peers, ratios, record, references, tensors,
+        warm_up,
     )  # fmt: skip
-    from benchlib.variants import Adapter, Variant
+    from benchlib.variants import IMPLEMENTATIONS, Adapter, Variant
 
 if torch is not None:
     torch.set_num_threads(1)
@@ -49,6 +50,9 @@ if torch is not None:
             return [Event() for _ in range(count)]
 
         def synchronize(self):
+            pass
+
+        def touch(self):
             pass
 
         def capture(self, work, count):
@@ -135,6 +139,12 @@ class Measure(unittest.TestCase):
             return run.run(cell), {f["impl"]: f["error"] for f in results.data["failures"]}
         finally:
             measure.launches, tensors.launches = previous
+
+    def test_every_adapter_can_be_named_on_the_command_line(self):
+        modules = (ours, references, flashinfer_peers, peers)
+        kinds = [k for module in modules for k in vars(module).values() if isinstance(k, type)]
+        names = {kind.name for kind in kinds if issubclass(kind, Adapter)} - {""}
+        self.assertEqual(names, set(IMPLEMENTATIONS))
 
     def test_every_op_passes_its_own_check(self):
         for cell in (

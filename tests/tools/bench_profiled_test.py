@@ -51,7 +51,7 @@ class Profiled(unittest.TestCase):
     def test_jobs_beyond_the_deadline_say_so_and_compile_nothing(self):
         adapter, compiled = measured.Broken(None, measured.Device()), []
         adapter.prepare = compiled.append
-        session = types.SimpleNamespace(adapters=[adapter])
+        session = types.SimpleNamespace(adapters=[adapter], device=measured.Device())
         jobs, done = [{"impl": "broken"}, {"impl": "broken"}], io.StringIO()
         profiled.run(session, jobs, done, None, lambda: True)
         errors = [json.loads(line)["error"] for line in done.getvalue().splitlines()]

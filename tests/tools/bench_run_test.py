@@ -80,23 +80,62 @@ class Run(unittest.TestCase):
         self.assertEqual(self.run_bench()[0], 0)
         self.assertEqual(self.starts(), 2)
 
+    def test_a_narrower_run_keeps_what_the_one_before_has_not_measured(self):
+        with mock.patch.object(supervisor, "MOST_RESTARTS", -1):
+            _, data, _ = self.run_bench()
+        self.assertEqual(len(data["not_run"]), 8)
+        status, data, error = self.run_bench("--rows", "4")
+        self.assertEqual((status, len(data["cells"]), len(data["not_run"])), (0, 4, 4))
+        self.assertIn("4 cells measured, 4 not run", error)
+        self.assertTrue(all("/r1/" in cell for cell in data["not_run"]))
+        self.assertEqual(self.run_bench()[1]["not_run"], [])
+
+    def test_cells_that_a_limit_excludes_are_in_the_file_until_they_are_asked_for(self):
+        most = ("--max-gib", str(600 / 2**30))  # 64 x 1 and no more
+        _, data, error = self.run_bench(*most)
+        self.assertEqual((len(data["cells"]), len(data["left_out"]), data["not_run"]), (2, 6, []))
+        self.assertIn("--max-gib 5.58794e-07 was given", data["left_out"][0]["reason"])
+        self.assertIn("2 cells measured, 0 not run, 6 left out, 0 failures", error)
+        _, data, _ = self.run_bench("--rows", "4")
+        self.assertEqual((len(data["cells"]), len(data["left_out"])), (6, 2))
+
+    def test_a_file_of_another_gpu_is_refused_before_anything_is_measured(self):
+        record.Record(self.out, {**results([]), "gpu": "NVIDIA A100"}).flush()
+        with mock.patch.object(supervisor.machine, "gpu_name", lambda: "NVIDIA H100"):
+            status, data, error = self.run_bench()
+        self.assertEqual((status, data["cells"], os.path.exists(self.log)), (2, [], False))
+        wanted = f"--out {self.out} was measured on NVIDIA A100 and this GPU is NVIDIA H100"
+        self.assertIn(wanted, error)
+
     def test_a_crash_is_charged_to_the_implementation_at_work_and_the_run_goes_on(self):
         status, data, error = self.run_bench(crash="os._exit(139)")
         self.assertEqual((status, data["not_run"], len(data["cells"])), (0, [], 8))
         where = "rmsnorm/bf16/h128/r4/n1/warm"
-        self.assertIn(f"quack ended the process in {where} (status 139)", error)
+        self.assertIn(f"quack in {where} ended the process (status 139)", error)
         self.assertEqual([(f["cell"], f["impl"]) for f in data["failures"]], [(where, "quack")])
         self.assertEqual(self.starts(), 3)
 
     def test_a_process_that_hangs_is_ended_and_the_rest_is_measured(self):
         with mock.patch.multiple(supervisor, START_S=0.0, KEY_S=0.0, MOST_RESTARTS=1):
             status, data, error = self.run_bench()
-        self.assertIn("ended the process in start (status -9)", error)
+        self.assertIn("in start ran out of time: the process was ended after 0 s", error)
         self.assertEqual((status, len(data["not_run"])), (1, 8))
-        with mock.patch.object(supervisor, "TURN_S", 2):
+        with mock.patch.multiple(supervisor, TURN_S=2, SLOWEST=0):
             status, data, error = self.run_bench(crash="time.sleep(100)")
-        self.assertIn("quack ended the process in rmsnorm/bf16/h128/r4/n1/warm (status -9)", error)
-        self.assertEqual((status, data["not_run"]), (0, []))
+        why = "ran out of time: the process was ended after 2 s"
+        self.assertIn(f"quack in rmsnorm/bf16/h128/r4/n1/warm {why}, going on", error)
+        self.assertEqual((data["failures"][-1]["error"], data["not_run"], status), (why, [], 0))
+
+    def test_a_turn_may_take_several_times_what_is_expected_of_its_cells(self):
+        cells = grid.full_grid()
+        with mock.patch.object(supervisor.subprocess, "Popen"):
+            child = supervisor.Child(cells, os.path.dirname(self.out), [], [], None)
+            few = supervisor.Child(cells[:1], os.path.dirname(self.out), [], [], None)
+        seconds = [grid.expected_seconds(cell) for cell in cells if grid.tier(cell) == 0]
+        self.assertGreater(child.turn_limit_s(0), 5 * sum(seconds))
+        self.assertEqual(few.turn_limit_s(grid.tier(cells[0])), 300)
+        with mock.patch.object(supervisor, "TURN_S", 1):  # of the few cells here more are expected
+            self.assertEqual(self.run_bench(seconds=0.6)[1]["failures"], [])
 
     def test_a_time_limit_stops_in_good_order_and_names_what_is_left(self):
         # The first turn alone takes the whole second.

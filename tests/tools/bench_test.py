@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tools/bench without a GPU: the grid, statistics, merging, the comparison with the targets and the
-command line, on made-up results. bench_measure_test.py has what needs torch."""
+"""tools/bench without a GPU: the grid, statistics, the comparison with the targets and the command
+line, on made-up results. bench_measure_test.py has what needs torch."""
 
 import contextlib
 import importlib.util
@@ -68,56 +68,6 @@ class Stats(unittest.TestCase):
         self.assertEqual(stats.median([3, 1, 2]), 2)
         self.assertEqual(stats.median([4, 1, 2, 3]), 2.5)
         self.assertAlmostEqual(stats.geomean([1, 4]), 2)
-
-
-class Merge(unittest.TestCase):
-    def part(self, cell, impl, missing=(), not_run=(), gpu="H"):
-        data = results([entry(cell, impl, 2.0)])
-        data.update(gpu=gpu, missing=dict.fromkeys(missing, "why"), not_run=list(not_run))
-        return data
-
-    def test_entries_add_up_and_what_another_measured_is_not_missing(self):
-        a, b = grid.Cell("rmsnorm", "bf16", 64, 1), grid.Cell("rmsnorm", "bf16", 128, 1)
-        merged = record.merge(
-            [self.part(a, "quack", ["te"], [b.id, "x"]), self.part(b, "rmsjit", ["quack"])]
-        )
-        self.assertEqual(len(merged["cells"]), 2)
-        self.assertEqual(merged["missing"], {"te": "why"})
-        self.assertEqual(merged["not_run"], ["x"])
-
-    def test_a_later_file_replaces_the_cells_that_it_measured(self):
-        a, b = grid.Cell("rmsnorm", "bf16", 64, 1), grid.Cell("rmsnorm", "bf16", 128, 1)
-        first = results([entry(a, "rmsjit", 2.0), entry(a, "quack", 2.0), entry(b, "rmsjit", 2.0)])
-        later = results([entry(a, "rmsjit", 1.0)])
-        merged = record.merge(record.replaced([first, later]))
-        times = [(record.cell_id(e), e["impl"], round(e["us"])) for e in merged["cells"]]
-        self.assertEqual(times, [(b.id, "rmsjit", 2), (a.id, "rmsjit", 1)])
-
-    def test_different_gpus_are_refused(self):
-        cell = grid.Cell("rmsnorm", "bf16", 64, 1)
-        with self.assertRaisesRegex(ValueError, "different GPUs"):
-            record.merge([self.part(cell, "torch"), self.part(cell, "torch", gpu="other")])
-
-    def test_another_schema_is_refused(self):
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "a.json")
-            with open(path, "w", encoding="utf-8") as file:
-                json.dump({"schema_version": 2}, file)
-            with self.assertRaisesRegex(ValueError, "schema_version is 2"):
-                record.load(path)
-
-    def test_a_flushed_record_loads_again(self):
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "a.json")
-            cell = grid.Cell("rmsnorm", "bf16", 64, 1)
-            one = record.Record(path)
-            one.add_entries([entry(cell, "torch", 1.0)])
-            one.add_failure(cell.id, "te", "x" * 5000)
-            one.flush()
-            data = record.load(path)
-            self.assertEqual(record.Record(path, data).done(), {cell.id})
-            self.assertLess(len(data["failures"][0]["error"]), 700)
-            self.assertEqual(os.listdir(folder), ["a.json"])
 
 
 class CommandLine(unittest.TestCase):

@@ -19,60 +19,8 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from benchlib import cell_group, grid, record  # noqa: E402
-
-
-def parse_shard(text):
-    try:
-        index, count = (int(part) for part in text.split("/"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected i/n, given {text!r}") from None
-    if not 0 <= index < count:
-        raise argparse.ArgumentTypeError(f"expected 0 <= i < n, given {text!r}")
-    return index, count
-
-
-def choose_cells(args):
-    cells = grid.quick_grid() if args.quick else grid.full_grid()
-    if args.confirm:
-        doubtful = cell_group.to_confirm(record.load(args.confirm))
-        cells = [cell for cell in cells if cell.id in doubtful]
-    if args.cells:
-        with open(args.cells) as file:
-            listed = set(file.read().split())
-        unknown = listed - {cell.id for cell in cells}
-        if unknown:
-            raise ValueError(f"--cells {args.cells}: {min(unknown)} is not in the grid")
-        cells = [cell for cell in cells if cell.id in listed]
-    for name in ("op", "dtype", "hidden", "rows", "l2"):
-        wanted = getattr(args, name)
-        if wanted:
-            kind = int if name in ("hidden", "rows") else str
-            allowed = {kind(value) for value in wanted.split(",")}
-            cells = [cell for cell in cells if getattr(cell, name) in allowed]
-    if args.max_gib:
-        cells = [cell for cell in cells if cell.set_bytes <= args.max_gib * 2**30]
-    if args.shard:
-        cells = grid.shard(cells, *args.shard)
-    return grid.ordered(cells)
-
-
-def add_cell_options(parser):
-    parser.add_argument("--quick", action="store_true", help="a small grid, about three minutes")
-    parser.add_argument(
-        "--shard", type=parse_shard, help="i/n: the i-th of n parts, about equally long"
-    )
-    for name in ("op", "dtype", "hidden", "rows", "l2"):
-        parser.add_argument(f"--{name}", help="only these, separated by commas")
-    parser.add_argument(
-        "--cells", metavar="FILE", help="only the cells that FILE names, an id each"
-    )
-    parser.add_argument(
-        "--confirm",
-        metavar="FILE",
-        help="only cells that were slower than a peer in the one run of FILE that measured them",
-    )
-    parser.add_argument("--max-gib", type=float, help="only cells whose tensors take at most this")
+from benchlib import choice, grid, record  # noqa: E402
+from benchlib.variants import IMPLEMENTATIONS  # noqa: E402
 
 
 def add_implementation_options(parser, out="results file; taken up again if it exists"):
@@ -80,6 +28,7 @@ def add_implementation_options(parser, out="results file; taken up again if it e
     parser.add_argument("--rmsjit", help="path of librmsjit.so")
     parser.add_argument("--worker", help="path of the compile worker; default: compile in process")
     parser.add_argument("--nvrtc", help="path of libnvrtc; default: the wheels', the toolkit's")
+    parser.add_argument("--commit", default="", help="commit of this tree, where git cannot tell")
     parser.add_argument("--impl", help="only these implementations, separated by commas")
     parser.add_argument("--flashinfer-module", help="FlashInfer's norm module, built before")
     parser.add_argument("--flashinfer-include", help="FlashInfer's include folder, for its headers")
@@ -92,7 +41,6 @@ def add_run_options(parser):
     parser.add_argument("--processes", type=int, help="processes that compile at once")
     parser.add_argument("--rounds", type=int, default=7, help="timed rounds a cell (at least 7)")
     parser.add_argument("--small-rounds", type=int, default=11, help="the same for short cells")
-    parser.add_argument("--commit", default="", help="commit of this tree, where git cannot tell")
     parser.add_argument("--run-id", default="", help="name of this run in the results")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--threads", type=int, default=1, help=argparse.SUPPRESS)
@@ -136,9 +84,6 @@ def run_child(args):
 
 
 def command_run(args, argv):
-    if args.rounds < 7:
-        print(f"bench: --rounds is at least 7, given {args.rounds}", file=sys.stderr)
-        return 2
     if args.child:
         return run_child(args)
     from benchlib.supervisor import Supervisor
@@ -146,43 +91,71 @@ def command_run(args, argv):
     if not args.run_id:
         args.run_id = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
         argv = argv + ["--run-id", args.run_id]
-    cells = chosen_or_none(args)
-    if cells is None:
-        return 2
     with tempfile.TemporaryDirectory(prefix="rmsjit-bench-") as work_dir:
-        return Supervisor(args, argv, work_dir).run(cells)
+        try:
+            check_run(args)
+            cells, left_out = choice.cells(args)
+            supervisor = Supervisor(args, argv, work_dir)
+        except (OSError, ValueError) as error:
+            return refused(error)
+        return supervisor.run(cells, left_out)
 
 
-def chosen_or_none(args):
-    try:
-        return choose_cells(args)
-    except (OSError, ValueError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return None
+def check_run(args):
+    """Raises ValueError for options that cannot be meant."""
+    if args.rounds < 7:
+        raise ValueError(f"--rounds is at least 7, given {args.rounds}")
+    if args.confirm and os.path.realpath(args.confirm) == os.path.realpath(args.out):
+        raise ValueError(
+            f"--confirm {args.confirm} is --out as well, which has its cells: nothing would be "
+            "measured; name another file with --out"
+        )
+    implementations(args, IMPLEMENTATIONS)
+
+
+def implementations(args, allowed):
+    """Those of --impl, or all. Raises ValueError."""
+    return choice.named("--impl", args.impl, allowed) if args.impl else allowed
+
+
+def refused(error):
+    print(f"bench: {error}", file=sys.stderr)
+    return 2
 
 
 def command_list(args):
-    cells = chosen_or_none(args)
-    if cells is None:
-        return 2
+    try:
+        cells, left_out = choice.cells(args)
+    except (OSError, ValueError) as error:
+        return refused(error)
     for cell in cells:
         print(
             f"{grid.tier(cell)} {cell.id:<44} {cell.bytes / 1e6:12.3f} MB  "
             f"{grid.launches(cell):4d} launches"
         )
     seconds = sum(grid.expected_seconds(cell) for cell in cells)
-    print(f"{len(cells)} cells, about {seconds:.0f} s and what compiling takes", file=sys.stderr)
+    print(
+        f"{len(cells)} cells, about {seconds:.0f} s and what compiling takes, and {len(left_out)} "
+        "left out",
+        file=sys.stderr,
+    )
     return 0
 
 
 def command_coldstart(args):
-    from benchlib import coldstart, cuda
+    from benchlib import coldstart, cuda, machine
 
+    try:
+        names = implementations(args, coldstart.IMPLEMENTATIONS)
+        if os.path.exists(args.out):
+            raise ValueError(f"--out {args.out} exists and coldstart takes up none: name another")
+    except ValueError as error:
+        return refused(error)
     paths = ("rmsjit", "worker", "nvrtc", "flashinfer_module", "flashinfer_include")
     options = {name: absolute(getattr(args, name)) for name in paths}
     options["nvrtc"] = options["nvrtc"] or cuda.find_nvrtc()
-    names = args.impl.split(",") if args.impl else coldstart.IMPLEMENTATIONS
-    results = record.Record(args.out, record.load(args.out) if os.path.exists(args.out) else None)
+    results = record.Record(args.out)
+    results.data.update(gpu=machine.gpu_name(), commit=args.commit or machine.git_commit())
     clock = coldstart.Clock(args.time_limit, args.process_limit)
     for entry in coldstart.measure(names, args.hidden, options, clock):
         add_cold(results, entry)
@@ -191,6 +164,9 @@ def command_coldstart(args):
         program = absolute(args.bench)
         for entry in coldstart.measure_own(program, options, args.hidden, args.rounds, clock):
             add_cold(results, entry)
+    # Only now: it reads NVRTC, which may not have been in memory for the first process.
+    results.data.update(machine.facts(options["nvrtc"]))
+    results.flush()
     return 0
 
 
@@ -210,8 +186,7 @@ def command_merge(args):
         parts = [record.load(path) for path in args.parts]
         merged = record.merge(record.replaced(parts) if args.replace else parts)
     except (OSError, ValueError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+        return refused(error)
     record.Record(args.out, merged).flush()
     print(f"{args.out}: {len(merged['cells'])} entries of {len(args.parts)} files", file=sys.stderr)
     return 0
@@ -227,12 +202,12 @@ def main(argv=None):
     listing = commands.add_parser("list", help="print the cells and measure nothing")
     merging = commands.add_parser("merge", help="join the results of several runs")
     for sub in (run, listing):
-        add_cell_options(sub)
+        choice.add_options(sub)
     cold = commands.add_parser(
         "coldstart", help="first call in a fresh process, cold and disk-warm"
     )
-    for sub in (run, cold):
-        add_implementation_options(sub)
+    add_implementation_options(run)
+    add_implementation_options(cold, "results file to write; must not exist")
     add_run_options(run)
     cold.add_argument("--hidden", type=int, default=4096)
     cold.add_argument("--bench", help="path of rmsnorm-bench, for our routes and the raw compile")

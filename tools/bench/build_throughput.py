@@ -6,9 +6,10 @@
 
 The list is every width of common models (SIZES) x {plain, fused add} x {bf16, f16} x four targets.
 Each number of jobs builds the same random sample of it into a new bundle; the whole list is built
-once with as many jobs as there are cores (left out with --no-whole). `scaling` is keys a second by
-those of one job; `of_jobs` divides that by the jobs. A sample that does not keep all jobs busy to
-its end looks worse than the whole list. Needs NVRTC, no GPU.
+once with as many jobs as there are cores (left out with --no-whole). `scaling` is the sample's keys
+a second by those of one job; `of_jobs` divides that by the jobs. The whole list has neither: it was
+not built with one job (--sample 400 is all of it, with each number). A sample that does not keep
+all jobs busy to its end looks worse than the whole list. Needs NVRTC, no GPU.
 """
 
 import argparse
@@ -110,7 +111,7 @@ def main(argv=None):
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         print(f"build_throughput: {error}", file=sys.stderr)
         return 1
-    add_scaling(measured + ([whole] if whole else []))
+    add_scaling(measured)
     for each in measured:
         show(each, "sample")
     if whole:

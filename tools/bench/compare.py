@@ -3,7 +3,8 @@
 """Holds a results file against the targets: each target with the measured figure, the worst cell
 and pass or fail, then every cell in which a peer is faster.
 
-  compare.py results.json [--constant-weight] [--json | --misses [--profile FILE...]]
+  compare.py results.json [--constant-weight]
+             [--json | --misses [--profile FILE...] [--before OLDER.json]]
 
 A peer is compared with the rmsjit entry of its own rounding and placement. "Slower" is: the lower
 end of the 95 % interval of ours / theirs is over 1.02 in every run of the cell, of which there are
@@ -37,7 +38,8 @@ def print_report(data, results, slower):
     print(
         f"{data['gpu']}, driver {data['driver']}, commit {data['commit']}, "
         f"{len({record.cell_id(e) for e in data['cells']})} cells, "
-        f"{len(data['not_run'])} not run, {len(data['failures'])} failures"
+        f"{len(data['not_run'])} not run, {len(data['left_out'])} left out, "
+        f"{len(data['failures'])} failures"
     )
     for name, reason in sorted(data["missing"].items()):
         print(f"missing: {name}: {reason[:160]}")
@@ -81,11 +83,20 @@ def main(argv=None):
         default=[],
         help="with --misses, files of profile_cells.py: their figures stand beside the misses",
     )
+    parser.add_argument(
+        "--before",
+        metavar="OLDER.json",
+        help="with --misses, an older record: what ours met there can be met",
+    )
     args = parser.parse_args(argv)
-    if args.profile and not args.misses:
-        parser.error("--profile goes with --misses")
+    for option in ("profile", "before"):
+        if getattr(args, option) and not args.misses:
+            parser.error(f"--{option} goes with --misses")
     try:
         data = record.load(args.results)
+        before = record.load(args.before) if args.before else None
+        if before and before["gpu"] != data["gpu"]:
+            raise ValueError(f"--before is of {before['gpu']}, {args.results} of {data['gpu']}")
         profiles = profile_file.Profiles(data, args.profile)
     except (OSError, ValueError) as error:
         print(f"compare: {error}", file=sys.stderr)
@@ -98,7 +109,8 @@ def main(argv=None):
             )
         )
     elif args.misses:
-        print("\n".join(misses.lines(data, results, profiles)))
+        reasons = misses.Reasons(data, results, profiles, before)
+        print("\n".join(misses.lines(reasons, results)))
     else:
         print_report(data, results, slower)
     return 1 if any(r.verdict in ("FAIL", "open") for r in results) else 0

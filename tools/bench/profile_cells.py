@@ -30,7 +30,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bench  # noqa: E402
-from benchlib import cell_group, ncu, profile_file, profile_jobs, record, targets  # noqa: E402
+from benchlib import cell_group, choice, ncu, profile_file, profile_jobs, record  # noqa: E402
+from benchlib import targets, variants  # noqa: E402
 
 ABOUT = ("gpu", "driver", "nvrtc", "commit", "clocks", "peers", "missing")
 # The last turn takes up what the first had no time for, if the second leaves some.
@@ -146,7 +147,8 @@ def chosen_jobs(args):
         with open(args.cells, encoding="utf-8") as file:
             jobs = profile_jobs.of_cells(data, file.read().split())
     if args.impl:
-        jobs = [job for job in jobs if job["impl"] in args.impl.split(",")]
+        wanted = choice.named("--impl", args.impl, variants.IMPLEMENTATIONS)
+        jobs = [job for job in jobs if job["impl"] in wanted]
     profiles = profile_file.Profiles(data, args.done)
     left = [job for job in jobs if not profiles.has(job)]
     for note in profiles.notes:
@@ -183,7 +185,6 @@ def main(argv=None):
     bench.add_implementation_options(parser, "profile to write")
     parser.add_argument("--ncu", default="ncu", help="path of Nsight Compute's command line")
     parser.add_argument("--keep", metavar="PATH", help="keep what ncu wrote at PATH.cold.csv, ...")
-    parser.add_argument("--commit", default="", help="commit of this tree, where git cannot tell")
     parser.add_argument(
         "--seconds", "--time-limit", type=float, default=140, help="seconds to begin jobs in"
     )

@@ -20,7 +20,7 @@ class Group:
     def __init__(self, key, entries, constant_weight):
         self.op, self.dtype, self.hidden, self.rows, self.heads, self.l2 = key
         self.name = f"{self.op}/{self.dtype}/h{self.hidden}/r{self.rows}/n{self.heads}/{self.l2}"
-        self.entries = entries
+        self.entries, self.run = entries, entries[0]["run"] if entries else ""
         self._constant_weight = constant_weight
 
     def ours(self, pdl, maths=None):

@@ -2,6 +2,7 @@
 """The CUDA driver and NVRTC through ctypes: what the reference kernels and the checks of a captured
 graph need. torch owns the context, the memory and the streams."""
 
+import contextlib
 import ctypes
 import glob
 import os
@@ -75,6 +76,24 @@ class Graph:
 
     def replay(self):
         check(driver().cuGraphLaunch(self._executable, self._stream), "cuGraphLaunch")
+
+
+def clear_error(device):
+    """For after an implementation's error. A launch that fails leaves its error in the CUDA
+    runtime, where the launch check of whoever comes next finds it; torch's check raises it once and
+    takes it away. A broken context stays broken: RuntimeError from the synchronisation."""
+    with contextlib.suppress(RuntimeError):
+        device.touch()
+    device.synchronize()
+
+
+def device_name():
+    """The first device's; makes no context."""
+    check(driver().cuInit(0), "cuInit")
+    device, name = ctypes.c_int(), ctypes.create_string_buffer(256)
+    check(driver().cuDeviceGet(ctypes.byref(device), 0), "cuDeviceGet")
+    check(driver().cuDeviceGetName(name, len(name), device), "cuDeviceGetName")
+    return name.value.decode()
 
 
 def driver_version():

@@ -31,6 +31,7 @@ WARM_SETS = 4
 WARM_LIMIT_BYTES = 40 << 20
 LARGE_BYTES = 128_000_000
 LEAST_LAUNCHES = 2
+MEMORY_BYTES = 24 << 30  # of all buffers of a cell
 SHORT_BYTES = 2 << 30  # a graph that moves less is replayed more often
 
 
@@ -77,8 +78,25 @@ class Cell:
         extra = self.rows * self.token_stride - self.elements
         return self.bytes + extra * self.element_bytes
 
+    @property
+    def in_place_factor(self):
+        """What the buffers of those that work in place add to a set."""
+        return 1.6 if self.op == "fused_add" else 1.0
+
     def warm_fits(self):
         return WARM_SETS * self.set_bytes <= WARM_LIMIT_BYTES
+
+
+def too_large(cell):
+    """Why not even one set of the cell's buffers is allowed, or ""."""
+    whole = cell.set_bytes * cell.in_place_factor
+    if whole <= MEMORY_BYTES:
+        return ""
+    factor = f" x {cell.in_place_factor:g} (in place as well)" if cell.in_place_factor > 1 else ""
+    return (
+        f"one set takes {cell.set_bytes / 2**30:.1f} GiB{factor}, "
+        f"{MEMORY_BYTES / 2**30:.0f} GiB are allowed"
+    )
 
 
 def _temperatures(shapes):

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from . import checks, stats
+from . import checks, cuda, stats
 from .grid import SHORT_BYTES, launches
 from .phases import Phases
 from .tensors import TensorSets
@@ -39,8 +39,8 @@ class CellRun:
         self._pool, self._phase = pool, phases or Phases()
 
     def run(self, cell):
-        """The cell's entries, not yet with ratios. Raises TooLarge or OutOfMemoryError for its
-        buffers, or DeviceLost."""
+        """The cell's entries, not yet with ratios. Raises OutOfMemoryError for its buffers,
+        or DeviceLost."""
         timed = []
         with self.device.on_stream():
             with self._phase("fill"):
@@ -56,7 +56,8 @@ class CellRun:
         self._now(cell.id, adapter.name)
         try:
             variants = adapter.variants(cell)
-        except Unsupported:
+        except Unsupported as error:
+            self.record.add_unsupported(adapter.name, error)
             return []
         out = []
         for variant in variants:
@@ -70,13 +71,13 @@ class CellRun:
                     pdl=variant.pdl,
                     rounding=variant.rounding,
                 )
-                self._probe()
+                self._clear_error()
         return out
 
-    def _probe(self):
-        """An error that a kernel left behind shows at the next synchronisation, for ever."""
+    def _clear_error(self):
+        """So that what this implementation left behind does not fail the next one."""
         try:
-            self.device.synchronize()
+            cuda.clear_error(self.device)
         except RuntimeError as error:
             raise DeviceLost(str(error)) from error
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each cell that misses a target, with what the same round measured beside it, and the reason where
-the record alone proves one: the time at which the cell would meet the target (its limit) is less
-than what the hardware or every implementation took. What has no such proof has the figures of its
-profile, where there is one, and otherwise says so.
+"""Each cell that misses a target, with what the same run measured beside it, and the reason where
+the record has one. It proves one where the time at which the cell would meet the target (its limit)
+is less than what the hardware took, and has observed one where that is less than what every
+implementation took. What has none has the figures of its profile, where there is one, and otherwise
+says so. A limit that ours met in an older record can be met, whatever else is said of it.
 
 The barrier floor bounds a kernel that keeps its row in registers; where any implementation was
 faster than it at the same operation, width and PDL, it bounds nothing and proves nothing.
@@ -11,79 +12,35 @@ faster than it at the same operation, width and PDL, it bounds nothing and prove
 from collections import Counter, defaultdict
 
 from . import cell_group, stats
+from .evidence import Before, Evidence, reference, states
 from .grid import ELEMENT_BYTES
 
 UNKNOWN = "no reason known"
 PROFILED = "no reason in the record: see the profile"
 BELOW_FLOOR = "limit below the barrier floor"
-NOBODY_CLOSER = "nobody comes so close to the barrier floor at this width"
+NOBODY_CLOSER = "nobody was seen so close to the barrier floor at this width"
 SAME_BYTES = "limit below every floor of as many bytes"
+UNDECIDED = "undecided: the interval reaches the target"
+MEAN_ALONE = "part of the mean alone"
+MET_BEFORE = "met before"
+NO_REASON = (UNKNOWN, MEAN_ALONE)  # what a profile is for
+# How the head counts them: a limit that nobody came near is no proof that nobody can.
+KINDS = {
+    BELOW_FLOOR: "proved",
+    SAME_BYTES: "proved",
+    NOBODY_CLOSER: "observed",
+    UNDECIDED: "undecided",
+    MET_BEFORE: "met before",
+    MEAN_ALONE: "part of a mean alone",
+    PROFILED: "profiled",
+    UNKNOWN: "unknown",
+}
 FLOOR_PACKS = 4096  # of 16 bytes: what the floor kernels hold of a row at once
 
 
-def states(pdl):
-    return (False, True) if pdl is None else (pdl,)
-
-
-def reference(group, impl, pdl):
-    found = cell_group.faster([group.reference(impl, state) for state in states(pdl)])
-    return found and found["us"]
-
-
-class Evidence:
-    """What the whole record says beyond one cell."""
-
-    def __init__(self, data):
-        self.groups = {}
-        for (key, _), entries in sorted(cell_group.grouped(data).items()):
-            group = cell_group.Group(key, entries, False)
-            self.groups[group.name] = group  # of two runs the later
-        self._least, self._same_bytes = {}, {}
-        for group in self.groups.values():
-            self._learn(group)
-
-    def _learn(self, group):
-        for pdl in (False, True):
-            floor = group.reference("barrier_floor", pdl)
-            if floor is None:
-                continue
-            if group.op == "rmsnorm":
-                bare = group.reference("floor", pdl) or floor
-                self._lower(self._same_bytes, self._bytes_key(group, pdl), bare["us"])
-            for entry in group.entries:
-                if entry["impl"] in cell_group.REFERENCES or entry["pdl"] != pdl:
-                    continue
-                if not entry["constant_weight"]:
-                    gap = entry["us"] - floor["us"]
-                    self._lower(self._least, self._width_key(group, pdl), gap)
-
-    @staticmethod
-    def _lower(table, key, value):
-        table[key] = min(value, table.get(key, value))
-
-    @staticmethod
-    def _width_key(group, pdl):
-        return group.op, group.dtype, group.hidden, group.rows <= 128, group.l2, pdl
-
-    @staticmethod
-    def _bytes_key(group, pdl):
-        elements = group.rows * group.heads * group.hidden
-        return elements * ELEMENT_BYTES[group.dtype], group.l2, pdl
-
-    def nearest(self, group, pdl):
-        """The cell's barrier floor and the least that anybody took over it at this width, or
-        None."""
-        floor = reference(group, "barrier_floor", pdl)
-        gaps = [self._least.get(self._width_key(group, state)) for state in states(pdl)]
-        gap = min((gap for gap in gaps if gap is not None), default=None)
-        return None if floor is None or gap is None else floor + gap
-
-    def floor_of_same_bytes(self, group, pdl):
-        found = [self._same_bytes.get(self._bytes_key(group, state)) for state in states(pdl)]
-        return min((us for us in found if us is not None), default=None)
-
-
-def reason(evidence, group, miss):
+def reason(evidence, miss):
+    """What the record has against the miss's limit."""
+    group = evidence.group(miss)
     floor = reference(group, "barrier_floor", miss.pdl)
     nearest = evidence.nearest(group, miss.pdl)
     in_registers = group.hidden * ELEMENT_BYTES[group.dtype] <= 16 * FLOOR_PACKS
@@ -98,18 +55,52 @@ def reason(evidence, group, miss):
     return UNKNOWN
 
 
+def launch(miss):
+    """Which launch of ours in a cell it is of, told apart by PDL."""
+    return miss.cell, miss.form[0]
+
+
 def over(miss):
     return miss.ours_us / miss.limit_us
 
 
-def unexplained(evidence, found):
-    """The misses of which the record proves no reason, worst first: of each launch of ours in a
-    cell, told apart by PDL, the worst."""
+class Reasons:
+    """What is said of each miss of the targets `found`."""
+
+    def __init__(self, data, found, profiles=None, before=None):
+        self.evidence, self.profiles = Evidence(data), profiles
+        self.before = Before(before) if before else None
+        each = (target for target in found if not target.geomean)
+        self._alone = {launch(miss) for target in each for miss in target.misses}
+
+    def kind(self, target, miss):
+        if self.before and self.before.met(miss):
+            return MET_BEFORE
+        if miss.undecided:
+            return UNDECIDED
+        found = reason(self.evidence, miss)
+        if found == UNKNOWN and target.geomean and launch(miss) not in self._alone:
+            return MEAN_ALONE
+        return found
+
+    def told(self, target, miss):
+        """(the kind of reason, the reason and what the profile says)."""
+        kind = text = self.kind(target, miss)
+        if kind == MET_BEFORE:
+            text += f": {self.before.met(miss):.2f} us at {self.before.commit}"
+        figures = self.profiles.line(miss) if self.profiles else ""
+        if figures and kind == UNKNOWN:
+            return PROFILED, figures
+        return kind, f"{text}; {figures}" if figures else text
+
+
+def unexplained(reasons, found):
+    """The misses without a reason in the record, worst first: of each launch of ours the worst."""
     worst = {}
-    for miss in (miss for target in found for miss in target.misses):
-        if reason(evidence, evidence.groups[miss.cell], miss) == UNKNOWN:
-            key = miss.cell, miss.form[0]
-            worst[key] = max(miss, worst.get(key, miss), key=over)
+    for target in found:
+        for miss in target.misses:
+            if reasons.kind(target, miss) in NO_REASON:
+                worst[launch(miss)] = max(miss, worst.get(launch(miss), miss), key=over)
     return sorted(worst.values(), key=over, reverse=True)
 
 
@@ -122,19 +113,8 @@ def number(value):
     return f"{'-':>8}" if value is None else f"{value:8.2f}"
 
 
-def explained(evidence, profiles, miss):
-    """(the kind of reason, the reason and what the profile says)."""
-    proved = reason(evidence, evidence.groups[miss.cell], miss)
-    figures = profiles.line(miss) if profiles else ""
-    if not figures:
-        return proved, proved
-    if proved == UNKNOWN:
-        return PROFILED, figures
-    return proved, f"{proved}; {figures}"
-
-
 def line(evidence, miss, text):
-    group = evidence.groups[miss.cell]
+    group = evidence.group(miss)
     figures = [reference(group, impl, miss.pdl) for impl in cell_group.REFERENCES]
     figures.append(evidence.nearest(group, miss.pdl))
     state = {None: "best", False: "off", True: "on"}[miss.pdl]
@@ -148,24 +128,23 @@ def line(evidence, miss, text):
 
 def attainable(evidence, target):
     """What a geometric mean would be if each cell took the barrier floor's time, or the nearest to
-    it: over the cells that have a floor."""
-    now, at_floor, nearest = [], [], []
+    it: over the cells that have a floor, each run against its own."""
+    ratios = defaultdict(list)  # of each cell and run (now, at the floor, at the nearest)
     for figure in target.figures:
-        group = evidence.groups[figure.cell]
-        floor = reference(group, "barrier_floor", figure.pdl)
+        group = evidence.group(figure)
         closest = evidence.nearest(group, figure.pdl)
-        if closest is None:
-            continue
-        theirs = figure.value * figure.ours_us
-        now.append(figure.value)
-        at_floor.append(theirs / floor)
-        nearest.append(theirs / closest)
-    if not now:
+        if closest is not None:
+            theirs = figure.value * figure.ours_us
+            floor = reference(group, "barrier_floor", figure.pdl)
+            ratios[figure.cell].append((figure.value, theirs / floor, theirs / closest))
+    if not ratios:
         return []
-    figures = [stats.geomean(values) for values in (now, at_floor, nearest)]
+    cells = [[stats.geomean(values) for values in zip(*runs)] for runs in ratios.values()]
+    now, at_floor, nearest = (stats.geomean(values) for values in zip(*cells))
+    count = len({figure.cell for figure in target.figures})
     return [
-        f"  over the {len(now)} of {len(target.figures)} cells with a floor: "
-        f"now {figures[0]:.3f}x, at nearest {figures[2]:.3f}x, at barrier {figures[1]:.3f}x"
+        f"  over the {len(cells)} of {count} cells with a floor: "
+        f"now {now:.3f}x, at nearest {nearest:.3f}x, at barrier {at_floor:.3f}x"
     ]
 
 
@@ -176,34 +155,36 @@ HEAD = (
 )
 
 
-SOURCES = {UNKNOWN: "neither", PROFILED: "the profile"}  # of all other reasons: the record
-
-
-def lines(data, found, profiles=None):
-    """Text: how many misses have a reason from where; each target that is missed, what could be
-    reached, and its cells, worst first."""
-    evidence, out = Evidence(data), []
-    cells, sources = defaultdict(set), Counter()
+def lines(reasons, found):
+    """Text: how many misses are of which kind; each target that is missed, what could be reached,
+    and its cells, worst first."""
+    out, cells, counts = [], defaultdict(set), dict.fromkeys(KINDS.values(), 0)
     for target in found:
         if not target.misses:
             continue
-        told = [(miss, *explained(evidence, profiles, miss)) for miss in target.misses]
+        told = [(miss, *reasons.told(target, miss)) for miss in target.misses]
         for miss, kind, _ in told:
-            sources[SOURCES.get(kind, "the record")] += 1
+            counts[KINDS[kind]] += 1
             cells[miss.cell].add(kind)
         out += ["", f"{target.name}: {target.measured}, target {target.wanted}"]
-        out += attainable(evidence, target) if target.geomean else []
-        reasons = Counter(kind for _, kind, _ in told).most_common()
-        out += [f"  {count:4d}  {kind}" for kind, count in reasons]
-        out += [HEAD] + [line(evidence, miss, text) for miss, _, text in told]
-    unproved = sum(not kinds.isdisjoint(SOURCES) for kinds in cells.values())
+        out += attainable(reasons.evidence, target) if target.geomean else []
+        kinds = Counter(kind for _, kind, _ in told).most_common()
+        out += [f"  {count:4d}  {kind}" for kind, count in kinds]
+        out += [HEAD] + [line(reasons.evidence, miss, text) for miss, _, text in told]
+    return head(reasons, cells, counts) + out
+
+
+def head(reasons, cells, counts):
+    no_reason = sum(not kinds.isdisjoint((UNKNOWN, PROFILED)) for kinds in cells.values())
     unknown = sum(UNKNOWN in kinds for kinds in cells.values())
-    counts = (f"{sources[name]} {name}" for name in ("the record", "the profile", "neither"))
+    shown = ", ".join(f"{count} {name}" for name, count in counts.items())
     return [
-        f"{len(cells)} cells miss a target; for {unproved} the record proves no reason of at least "
+        f"{len(cells)} cells miss a target; for {no_reason} the record has no reason of at least "
         f"one miss, and for {unknown} that has no profile either.",
-        f"Misses by where their reason is from: {', '.join(counts)}; {sources.total()} in all.",
-        *(profiles.notes if profiles else []),
+        f"Misses by kind: {shown}; {sum(counts.values())} in all.",
+        *(reasons.profiles.notes if reasons.profiles else []),
         "Microseconds. limit: the time at which the cell would meet the target; barrier: the",
-        "barrier floor; nearest: that and the least that anybody took over it at this width.",
-    ] + out
+        "barrier floor; nearest: that and the least that anybody took over it at this width. A row",
+        "is of one run, of several the worst.",
+        *(reasons.before.notes if reasons.before else []),
+    ]

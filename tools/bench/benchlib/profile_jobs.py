@@ -2,7 +2,7 @@
 """What `profile_cells.py` launches: of cells that are named, or of the misses for which the record
 proves no reason. Needs neither a GPU nor torch."""
 
-from . import cell_group, misses, record
+from . import cell_group, evidence, misses, record
 
 OUT_OF_TIME = "out of time"  # the end of such a job's error
 
@@ -27,7 +27,8 @@ def shape(group):
 def of_cells(data, cells):
     """For each cell, in the cells' order: ours with PDL off and on, the fastest peers, the
     references. Raises ValueError for a cell that was not measured."""
-    groups = misses.Evidence(data).groups
+    # Of two runs of a cell the later.
+    groups = {group.name: group for group in evidence.Evidence(data).groups.values()}
     out = []
     for cell in cells:
         if cell not in groups:
@@ -47,10 +48,10 @@ def of_cells(data, cells):
 def of_misses(data, targets):
     """Ours in the state of each miss without a reason, worst first, and then the fastest peer in
     that state: a run that is cut short has ours."""
-    evidence = misses.Evidence(data)
+    reasons = misses.Reasons(data, targets)
     ours, theirs = [], []
-    for miss in misses.unexplained(evidence, targets):
-        group = evidence.groups[miss.cell]
+    for miss in misses.unexplained(reasons, targets):
+        group = reasons.evidence.group(miss)
         ours.append(job(group.ours(miss.form[0], miss.form[1:]), shape(group)))
         peer = misses.best_peer(group, miss.pdl)
         theirs += [job(peer, shape(group))] if peer else []

@@ -5,6 +5,7 @@ is compiled and loaded, then once between the marks that ncu profiles."""
 import contextlib
 import json
 
+from . import cuda
 from .grid import Cell
 from .profile_jobs import OUT_OF_TIME
 from .tensors import TensorSets
@@ -35,6 +36,8 @@ def run(session, jobs, done, marks, out_of_time):
                 line["kernels"] = profile(session.device, launch, marks)
         except Exception as error:
             line["error"] = f"{type(error).__name__}: {error}"[:600]
+            with contextlib.suppress(RuntimeError):  # a broken context fails the next job as well
+                cuda.clear_error(session.device)
         done.write(json.dumps(line) + "\n")
         done.flush()
 

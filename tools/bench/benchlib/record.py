@@ -8,21 +8,34 @@ the rmsjit entry of the same two), `constant_weight` whether the weight may be r
 wait, `launches` and `kernels` the launches in the graph and the kernels that each one costs,
 `rounds` the microseconds of each round (the same index is the same moment for all entries of a
 cell), and on rmsjit's entries `ratios` {impl: [ours / theirs, lower, upper]} against entries with
-the same pdl.
+the same pdl. `kernel`: a floor's block size; of ours `plan`, the text of the whole plan with the
+second schedule for many rows if there is one (an older library does not tell it), and
+`threads_per_row`, `max_rows_per_block` and `registers`, which are the first schedule's alone.
 
 `host`: nanoseconds of a launch and of the driver's own, and their median paired difference
 `extra_ns` with its interval (`rmsnorm-bench launch`). `cold`: `ms` of the first call of a fresh
 process by impl and route; ours and the raw compile by `rmsnorm-bench cold`, the peers by
 `bench.py coldstart`, which also gives their `import_ms`. `prepare`: each compile of ours.
+
+`missing` {impl: reason} has what could not be used; where other runs, or other processes of the
+same, had it, the reason begins with the runs that lacked it. `unsupported` [{impl, what}]: why a
+peer, or a floor, has no entry in cells that it does not do, each reason once. `failures`: what was
+tried and gave an error. `not_run`: the cells that were asked for and have not been measured yet.
+`left_out` [{cell, reason}]: those that a limit to the memory keeps out of the run.
 """
 
 import json
 import os
 import time
+from collections import defaultdict
 
 SCHEMA_VERSION = 1
-LISTS = ("cells", "host", "cold", "prepare", "failures", "not_run", "runs", "memcpy")
+LISTS = (
+    "cells", "host", "cold", "prepare", "failures", "not_run", "left_out", "unsupported", "runs",
+    "memcpy",
+)  # fmt: skip
 KEY = ("op", "dtype", "hidden", "rows", "heads", "l2")
+LACKING = "missing in run "
 
 
 def empty():
@@ -42,7 +55,13 @@ def empty():
 
 def load(path):
     with open(path, encoding="utf-8") as file:
-        data = json.load(file)
+        try:
+            data = json.load(file)
+        except ValueError as error:
+            raise ValueError(f"{path} is no results file: {error}") from error
+    if not isinstance(data, dict):
+        kind = type(data).__name__
+        raise ValueError(f"{path} is no results file: it holds a {kind}, not an object")
     if data.get("schema_version") != SCHEMA_VERSION:
         raise ValueError(
             f"{path}: schema_version is {data.get('schema_version')!r}, "
@@ -92,6 +111,11 @@ class Record:
             }
         )
 
+    def add_unsupported(self, impl, what):
+        reason = {"impl": impl, "what": str(what)}
+        if reason not in self.data["unsupported"]:
+            self.data["unsupported"].append(reason)
+
     def flush(self):
         begin = time.monotonic()
         temporary = self.path + ".tmp"
@@ -103,8 +127,8 @@ class Record:
 
 
 def merge(parts):
-    """One file of many: entries add up; what one part missed and another measured is not
-    missing."""
+    """One file of many: entries add up; a cell that one part did not run and another measured is
+    not left."""
     if not parts:
         raise ValueError("nothing to merge")
     out = empty()
@@ -118,20 +142,39 @@ def merge(parts):
         out["peers"].update(part["peers"])
         for name in LISTS:
             out[name] += part[name]
-    measured = {entry["impl"] for entry in out["cells"]}
-    for part in parts:
-        out["missing"].update({k: v for k, v in part["missing"].items() if k not in measured})
+    out["missing"] = missing_somewhere(parts)
     done = {cell_id(entry) for entry in out["cells"]}
     out["not_run"] = sorted({cell for cell in out["not_run"] if cell not in done})
+    left_out = {entry["cell"]: entry for entry in out["left_out"]}
+    out["left_out"] = [entry for cell, entry in left_out.items() if cell not in done]
+    reasons = {(entry["impl"], entry["what"]): entry for entry in out["unsupported"]}
+    out["unsupported"] = list(reasons.values())
     return out
 
 
+def missing_somewhere(parts):
+    """What some part could not use: a peer that half of the runs lacked must not look complete."""
+    loaded = {name for part in parts for name in part["peers"]}
+    loaded |= {entry["impl"] for part in parts for entry in part["cells"]}
+    reasons = defaultdict(dict)  # of each peer, every one once, in order
+    for part in parts:
+        runs = ", ".join(dict.fromkeys(entry["run"] for entry in part["cells"]))
+        for name, reason in part["missing"].items():
+            if name in loaded and runs and LACKING not in reason:
+                reason = f"{LACKING}{runs}: {reason}"
+            reasons[name][reason] = None
+    return {name: "; ".join(found) for name, found in reasons.items()}
+
+
 def replaced(parts):
-    """The parts, without the cells that a later one has measured: its kernels are other ones."""
+    """The parts, without the cells, nor their failures, that a later one has measured: its kernels
+    are other ones."""
     kept = []
     newer = set()
     for part in reversed(parts):
-        kept.append({**part, "cells": [e for e in part["cells"] if cell_id(e) not in newer]})
+        cells = [entry for entry in part["cells"] if cell_id(entry) not in newer]
+        failures = [failure for failure in part["failures"] if failure["cell"] not in newer]
+        kept.append({**part, "cells": cells, "failures": failures})
         newer |= {cell_id(entry) for entry in part["cells"]}
     return kept[::-1]
 

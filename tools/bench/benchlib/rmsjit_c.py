@@ -88,6 +88,7 @@ class KernelInfo(ctypes.Structure):
             "shared_bytes",
         )
     ]
+    _fields_ += [("plan", c_char_p)]  # NULL from a library whose struct ends before it
 
 
 class Args(ctypes.Structure):
@@ -218,13 +219,16 @@ class Runtime:
         self._library.check(
             self._library.c.rmsjit_kernel_info_get(kernel, byref(info), byref(error)), error
         )
-        return {
+        facts = {
             "spec": info.spec_text.decode(),
             "threads_per_row": info.threads_per_row,
             "max_rows_per_block": info.max_rows_per_block,
             "registers": info.registers,
             "origin": info.origin.decode(),
         }
+        if info.plan:
+            facts["plan"] = info.plan.decode()
+        return facts
 
     def close(self):
         if self._handle:

@@ -4,10 +4,9 @@ cell after cell until the grid or the time is at its end, and keeps the results 
 
 import gc
 import os
-import sys
 import time
 
-from . import grid, record, warm_up
+from . import cuda, grid, machine, record, warm_up
 from .phases import Phases
 from .ratios import add_ratios
 from .supervisor import now_path, say
@@ -37,7 +36,7 @@ class Session:
     def __init__(self, args):
         self._phase = Phases()
         with self._phase("import"):
-            from . import cuda, device, tensors
+            from . import device, tensors
 
             self.args = args
             self.out = os.path.join(args.child, "part.json")
@@ -47,20 +46,15 @@ class Session:
             self.options = Options(args, cuda.find_nvrtc(args.nvrtc))
             self._exclude = {tuple(pair.split("::")) for pair in args.exclude}
             self._broken = {}  # (implementation, key): why no kernel of it compiles
-            self._describe(cuda, device)
+            self._describe()
             self.adapters = self._load_adapters()
 
-    def _describe(self, cuda, device):
+    def _describe(self):
         data = self.record.data
         data["gpu"] = self.device.properties.name
-        data["commit"] = self.args.commit or device.git_commit()
-        if not self.options.first:
-            return
-        number = device.nvidia_smi(["driver_version"]).get("driver_version", "")
-        data["driver"] = f"{number} (CUDA {cuda.driver_version()})".strip()
-        data["clocks"] = device.clocks()
-        if self.options.nvrtc:
-            data["nvrtc"] = cuda.Nvrtc(self.options.nvrtc).version()
+        data["commit"] = self.args.commit or machine.git_commit()
+        if self.options.first:
+            data.update(machine.facts(self.options.nvrtc))
 
     def _load_adapters(self):
         from . import flashinfer_peers as fi, ours, peers, references as refs
@@ -93,6 +87,8 @@ class Session:
                     str(error) if isinstance(error, Missing) else f"{type(error).__name__}: {error}"
                 )
                 self.record.data["missing"][kind.name] = reason[:2000]
+                if self._device_lost():
+                    self._leave()
                 if self.options.first:
                     say(f"{kind.name:<16} missing: {reason[:300]}")
                 continue
@@ -161,8 +157,9 @@ class Session:
         os._exit(RESTART)  # the broken context would hang an orderly end
 
     def _device_lost(self):
+        """If not, no error is left behind for the next implementation either."""
         try:
-            self.device.synchronize()
+            cuda.clear_error(self.device)
         except RuntimeError:
             return True
         return False
@@ -205,14 +202,13 @@ class Session:
 
     def _run_cell(self, runner, cell):
         import torch
-        from .tensors import TooLarge
 
         begin, failures = time.time(), len(self.record.data["failures"])
         if cell.set_bytes > UNPOOLED_BYTES:
             self._free()
         try:
             entries = runner.run(cell)
-        except (TooLarge, torch.cuda.OutOfMemoryError) as error:
+        except torch.cuda.OutOfMemoryError as error:
             self.record.add_failure(cell.id, "all", f"does not fit: {error}")
             entries = []
         broken = self.record.data["failures"][failures:]
@@ -238,12 +234,10 @@ class Session:
         self.record.flush()
 
     def finish(self):
-        from . import device
-
         self.record.data["runs"] = [
             {
                 "phases": self._phase.rounded(),
-                "clocks_after": device.clocks() if self.options.first else {},
+                "clocks_after": machine.clocks() if self.options.first else {},
             }
         ]
         self.record.flush()

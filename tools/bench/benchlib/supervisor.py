@@ -12,11 +12,12 @@ import subprocess
 import sys
 import time
 
-from . import grid, phases, record
+from . import grid, machine, phases, record
 
 MOST_RESTARTS = 12
 # A process that takes longer hangs: to begin, for what a key compiles, for a turn.
 START_S, KEY_S, TURN_S = 100, 20, 300
+SLOWEST = 8  # a turn may also take so many times what is expected of its cells on an H100
 AT_ONCE = ("import", "compile ours", "compile peers")
 PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bench.py")
 
@@ -47,6 +48,7 @@ class Child:
         os.makedirs(folder, exist_ok=True)
         self.cells, self.out = cells, os.path.join(folder, "part.json")
         self.tiers = {grid.tier(cell) for cell in cells}
+        self.ended_after_s = None  # where it ran out of time
         with open(os.path.join(folder, "cells.json"), "w", encoding="utf-8") as file:
             json.dump([cell.id for cell in cells], file)
         command = [sys.executable, PROGRAM] + argv + [f"--child={folder}"]
@@ -66,8 +68,13 @@ class Child:
         """False when the child has ended instead of saying that it is done; one that hangs is
         ended."""
         if not select.select([self.process.stdout], [], [], limit_s)[0]:
+            self.ended_after_s = limit_s
             self.process.kill()
         return self.process.stdout.readline() != ""
+
+    def turn_limit_s(self, tier):
+        cells = [cell for cell in self.cells if grid.tier(cell) == tier]
+        return max(TURN_S, SLOWEST * sum(grid.expected_seconds(cell) for cell in cells))
 
     def turn(self, tier):
         try:
@@ -87,18 +94,30 @@ class Child:
             self.process.stdin.close()
 
 
+def taken_up(path):
+    """The record that a run goes on with. Raises ValueError if it is of another GPU."""
+    data, gpu = record.load(path), machine.gpu_name()
+    if data["gpu"] and gpu and data["gpu"] != gpu:
+        raise ValueError(
+            f"--out {path} was measured on {data['gpu']} and this GPU is {gpu}: name another file"
+        )
+    return data
+
+
 class Supervisor:
     def __init__(self, args, argv, work_dir):
         self.args, self.argv, self.work_dir = args, argv, work_dir
         self.begin = time.time()
         self.deadline = self.begin + args.time_limit if args.time_limit else None
-        self._before = record.load(args.out) if os.path.exists(args.out) else record.empty()
+        self._before = taken_up(args.out) if os.path.exists(args.out) else record.empty()
         self._parts, self._excluded, self._started = {}, [], 0
         self._wanted, self._statuses = [], []
 
-    def run(self, cells):
+    def run(self, cells, left_out):
         """The exit status."""
         self._wanted = [cell.id for cell in cells]
+        before = [e for e in self._before["left_out"] if e["cell"] not in self._wanted]
+        self._before["left_out"] = before + left_out
         missing = set(self._join()["not_run"])
         todo = [cell for cell in cells if cell.id in missing]
         for _ in range(1 + MOST_RESTARTS):
@@ -110,7 +129,8 @@ class Supervisor:
         if todo and not self._out_of_time():
             say(f"bench: gave up after {MOST_RESTARTS} restarts")
             return 1
-        return max(self._statuses, default=0) if data["not_run"] else 0
+        left = set(self._wanted) & set(data["not_run"])
+        return max(self._statuses, default=0) if left else 0
 
     def _out_of_time(self):
         return self.deadline is not None and time.time() >= self.deadline
@@ -145,7 +165,7 @@ class Supervisor:
                 child.turn(tier)
                 self._join(previous)  # while this one measures
                 previous = child
-                if not child.wait(TURN_S):
+                if not child.wait(child.turn_limit_s(tier)):
                     self._ended(child, children, crashed)
         for child in children:
             child.close()  # all at once
@@ -164,12 +184,11 @@ class Supervisor:
             return
         crashed.append(child)
         cell, implementation = read_now(child.out)
-        failures = record.Record("", self._before)
-        failures.add_failure(cell, implementation, f"ended the process (status {status})")
-        say(
-            f"bench: {implementation} ended the process in {cell} (status {status}), going on "
-            "without it there"
-        )
+        why = f"ended the process (status {status})"
+        if child.ended_after_s is not None:
+            why = f"ran out of time: the process was ended after {child.ended_after_s:.0f} s"
+        record.Record("", self._before).add_failure(cell, implementation, why)
+        say(f"bench: {implementation} in {cell} {why}, going on without it there")
         self._excluded.append(f"{cell}::{implementation}")
 
     def _read(self, child):
@@ -181,11 +200,10 @@ class Supervisor:
         self._read(changed)
         parts = list(self._parts.values())
         data = record.merge([self._before, *parts])
-        for part in parts:  # what loads in one process and not in another
-            for name in set(part["missing"]) - set(data["missing"]):
-                record.Record("", data).add_failure("start", name, part["missing"][name])
         done = {record.cell_id(entry) for entry in data["cells"]} | record.given_up(data)
-        data["not_run"] = [cell for cell in self._wanted if cell not in done]
+        # What an earlier selection asked for stays asked for.
+        wanted = dict.fromkeys(self._wanted + self._before["not_run"])
+        data["not_run"] = [cell for cell in wanted if cell not in done]
         if parts:
             ended = [run for part in parts for run in part["runs"]]
             clocks = [run["clocks_after"] for run in ended if run["clocks_after"]]
@@ -204,8 +222,9 @@ class Supervisor:
     def _report(self, data):
         done = {record.cell_id(entry) for entry in data["cells"]}
         say(
-            f"{len(done)} cells measured, {len(data['not_run'])} not run, {len(data['failures'])} "
-            f"failures, {time.time() - self.begin:.0f} s: {self.args.out}"
+            f"{len(done)} cells measured, {len(data['not_run'])} not run, "
+            f"{len(data['left_out'])} left out, {len(data['failures'])} failures, "
+            f"{time.time() - self.begin:.0f} s: {self.args.out}"
         )
         spent = data["runs"][-1]["phases"] if data["runs"] else {}
         say("seconds by phase: " + ", ".join(f"{name} {s:.1f}" for name, s in spent.items()))

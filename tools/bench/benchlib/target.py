@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A target and the figures that it is held against. Where several runs measured a cell, their mean
-counts, once: a second run of doubtful cells must not weigh them double."""
+counts, once: a second run of doubtful cells must not weigh them double. A miss is that of the worst
+of them, which misses wherever their mean does."""
 
 import statistics
 from collections import defaultdict
@@ -16,6 +17,8 @@ class Figure(NamedTuple):
     ours_us: float
     pdl: Optional[bool] = None  # None: the better of both
     form: Optional[tuple] = None  # of the entry of ours: cell_group.form
+    run: str = ""
+    rounds: Optional[tuple] = None  # of ours and of the floor or copy that it is held against
 
 
 class Miss(NamedTuple):
@@ -24,6 +27,8 @@ class Miss(NamedTuple):
     limit_us: float  # at which the cell would meet the target
     pdl: Optional[bool]
     form: Optional[tuple] = None  # as a figure's
+    run: str = ""
+    undecided: bool = False  # the interval of our time over the floor's or copy's reaches the limit
 
 
 @dataclass
@@ -33,7 +38,7 @@ class Target:
     measured: str
     worst: str
     verdict: str  # pass, FAIL, open (until a second run), no data
-    figures: list = field(default_factory=list)
+    figures: list = field(default_factory=list)  # of every run
     misses: list = field(default_factory=list)  # of a target that does not pass
     geomean: bool = False  # their geometric mean counts, not each of them
 
@@ -42,18 +47,23 @@ class Target:
         return {name: getattr(self, name) for name in names}
 
 
-def by_cell(figures, mean):
-    """One figure a cell, of as many as there are runs of it."""
+def by_cell(figures, mean, worst):
+    """For each cell (the mean over its runs, the worst of them)."""
     runs = defaultdict(list)
     for figure in figures:
         runs[figure.cell].append(figure)
-    return [
-        same[0]._replace(
-            value=mean([figure.value for figure in same]),
-            ours_us=statistics.fmean(figure.ours_us for figure in same),
-        )
-        for same in runs.values()
-    ]
+    return [(mean([figure.value for figure in same]), worst(same)) for same in runs.values()]
+
+
+def missed(figure, limit_us):
+    undecided = False
+    if figure.rounds:
+        ours, theirs = figure.rounds
+        _, lower, _ = stats.ratio_interval(ours, theirs)
+        undecided = lower * stats.median(theirs) <= limit_us
+    return Miss(
+        figure.cell, figure.ours_us, limit_us, figure.pdl, figure.form, figure.run, undecided
+    )
 
 
 def _target(name, wanted, measured, worst, figures, misses, failed, geomean=False):
@@ -66,19 +76,15 @@ def at_least(name, figures, wanted, combine=stats.geomean):
     """A target on a ratio to our time."""
     if not figures:
         return Target(name, f">= {wanted:.2f}x", "-", "", "no data")
-    figures = by_cell(figures, stats.geomean)
-    combined, worst = combine([figure.value for figure in figures]), min(figures)
-    misses = [
-        Miss(f.cell, f.ours_us, f.ours_us * f.value / wanted, f.pdl, f.form)
-        for f in figures
-        if f.value < wanted
-    ]
+    cells = by_cell(figures, stats.geomean, min)
+    combined, (least, worst) = combine([mean for mean, _ in cells]), min(cells)
+    misses = [missed(f, f.ours_us * f.value / wanted) for mean, f in cells if mean < wanted]
     return _target(
         name,
         f">= {wanted:.2f}x",
-        f"{combined:.3f}x over {len(figures)}"
+        f"{combined:.3f}x over {len(cells)}"
         + (f", {len(misses)} below" if combine is min else ""),
-        f"{worst.value:.3f}x {worst.cell}",
+        f"{least:.3f}x {worst.cell}",
         figures,
         misses,
         combined < wanted,
@@ -90,18 +96,14 @@ def at_most_us(name, figures, wanted):
     """Each cell's distance in microseconds to a floor."""
     if not figures:
         return Target(name, f"<= {wanted:.2f} us each", "-", "", "no data")
-    figures = by_cell(figures, statistics.fmean)
-    worst = max(figures)
-    misses = [
-        Miss(f.cell, f.ours_us, f.ours_us - f.value + wanted, f.pdl, f.form)
-        for f in figures
-        if f.value > wanted
-    ]
+    cells = by_cell(figures, statistics.fmean, max)
+    most, worst = max(cells)
+    misses = [missed(f, f.ours_us - f.value + wanted) for mean, f in cells if mean > wanted]
     return _target(
         name,
         f"<= {wanted:.2f} us each",
-        f"{len(figures) - len(misses)} of {len(figures)}",
-        f"{worst.value:+.2f} us {worst.cell}",
+        f"{len(cells) - len(misses)} of {len(cells)}",
+        f"{most:+.2f} us {worst.cell}",
         figures,
         misses,
         bool(misses),

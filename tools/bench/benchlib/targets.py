@@ -23,7 +23,7 @@ def speedups(groups, op, pdl, choose, keep):
             if e["pdl"] == pdl
         ]
         figures = [
-            Figure(e["us"] / ours["us"], group.name, ours["us"], pdl, form(ours))
+            Figure(e["us"] / ours["us"], group.name, ours["us"], pdl, form(ours), group.run)
             for e in candidates
             if (ours := group.ours(pdl, maths(e))) is not None
         ]
@@ -87,7 +87,8 @@ def floor_targets(groups):
                     wanted = 0.30 if group.hidden <= 4096 else 0.60
                     wanted = 0.80 if (group.hidden, group.rows) == (16384, 128) else wanted
                 gap = ours["us"] - floor["us"]
-                figure = Figure(gap, group.name, ours["us"], pdl, form(ours))
+                rounds = ours["rounds"], floor["rounds"]
+                figure = Figure(gap, group.name, ours["us"], pdl, form(ours), group.run, rounds)
                 gaps[impl, wanted].append(figure)
         for impl, wanted in (
             ("barrier_floor", 0.25),
@@ -99,18 +100,17 @@ def floor_targets(groups):
     return out
 
 
-def bandwidth(entry):
-    return entry["bytes"] / entry["us"]
-
-
 def against_copy(group):
     """Our bandwidth over the copy's, each at its better of PDL off and on; or None."""
     ours = faster([group.ours(False), group.ours(True)])
     copy = faster([group.reference("copy", False), group.reference("copy", True)])
     if ours is None or copy is None:
         return None
-    ratio = bandwidth(ours) / bandwidth(copy)
-    return Figure(ratio, group.name, ours["us"], form=form(ours))
+    ratio = copy["us"] / ours["us"]
+    if group.op != "qk":  # there the copy moves the bytes of x and y: the weight's are no credit
+        ratio *= ours["bytes"] / copy["bytes"]
+    rounds = ours["rounds"], copy["rounds"]
+    return Figure(ratio, group.name, ours["us"], None, form(ours), group.run, rounds)
 
 
 def large_targets(groups):
@@ -147,7 +147,7 @@ def qk_targets(groups):
             )
             if ours:
                 ratio = theirs["us"] / ours["us"]
-                seed.append(Figure(ratio, group.name, ours["us"], form=form(ours)))
+                seed.append(Figure(ratio, group.name, ours["us"], None, form(ours), group.run))
     return [
         at_least("query/key strided, of the strided copy (each cell)", strided, 1.00, min),
         at_least("32768 x 128: FlashInfer's norm::RMSNorm", seed, 5.0, min),
@@ -184,7 +184,7 @@ def never_slower(groups, slower, name, most, keep):
 def missed_peer(item):
     pdl = None if item["what"].endswith("best") else False
     limit_us = SLOWER * item["theirs_us"]
-    return Miss(item["cell"], item["ours_us"], limit_us, pdl, item["form"])
+    return Miss(item["cell"], item["ours_us"], limit_us, pdl, item["form"], item["run"])
 
 
 def all_targets(raw, constant_weight=False):

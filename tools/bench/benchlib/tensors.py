@@ -6,29 +6,19 @@ zeros."""
 
 import torch
 
-from .grid import LARGE_BYTES, WARM_SETS, launches
+from .grid import LARGE_BYTES, MEMORY_BYTES, WARM_SETS, launches
 
 DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32}
 ALIGN_BYTES = 512  # what an allocator gives: sets lie as far apart as separate tensors would
-MEMORY_BYTES = 24 << 30
 FEW_SETS = 8  # of large shapes, whose sets are looked at one by one: less memory for the answer
 
 
-class TooLarge(Exception):
-    pass
-
-
-def set_count(cell, memory_bytes=MEMORY_BYTES):
+def set_count(cell):
     """How many sets of buffers the cell rotates over."""
     if cell.l2 == "warm":
         return WARM_SETS
-    with_in_place = cell.set_bytes * (1.6 if cell.op == "fused_add" else 1.0)
-    fit = int(memory_bytes // with_in_place)
-    if fit < 1:
-        raise TooLarge(
-            f"one set takes {cell.set_bytes / 2**30:.1f} GiB, "
-            f"{memory_bytes / 2**30:.0f} GiB are allowed"
-        )
+    # At least one: those of which not even one fits are left out of the run (grid.too_large).
+    fit = int(MEMORY_BYTES // (cell.set_bytes * cell.in_place_factor))
     wanted = launches(cell)
     # A launch that moves more than the L2 holds finds nothing of an earlier one in it.
     return min(wanted, fit) if cell.bytes < LARGE_BYTES else min(wanted, fit, FEW_SETS)

@@ -5,6 +5,11 @@ of buffers. An adapter raises Missing when it cannot be used at all and Unsuppor
 from dataclasses import dataclass
 
 EPS = 1e-6  # of every implementation and of the reference
+# The names of all adapters, in the order in which they are loaded and checked in each cell.
+IMPLEMENTATIONS = (
+    "rmsjit", "copy", "empty", "floor", "barrier_floor", "flashinfer", "flashinfer_cuda", "quack",
+    "inductor", "liger", "torch", "te",
+)  # fmt: skip
 
 
 class Missing(Exception):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The calls that make a peer compile what a run will need of it, before anything is measured."""
 
+from . import cuda
 from .grid import Cell, key
 from .tensors import TensorSets
 from .variants import Unsupported
@@ -20,7 +21,8 @@ def name(cell):
 
 
 def call(adapter, cell, pool):
-    """(errors, whether a variant worked) of one launch of each variant."""
+    """(errors, whether a variant worked) of one launch of each variant. Raises RuntimeError when
+    the context is broken."""
     errors, worked = [], False
     try:
         variants = adapter.variants(cell)
@@ -33,4 +35,5 @@ def call(adapter, cell, pool):
             worked = True
         except Exception as error:
             errors.append(error)
+            cuda.clear_error(adapter.device)
     return errors, worked
