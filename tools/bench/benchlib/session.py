@@ -122,7 +122,7 @@ class Session:
         for adapter in self.adapters:
             if isinstance(adapter, Floor):
                 for cell in cells:
-                    if cell.op != "qk" and cell.hidden * cell.element_bytes % 16 == 0:
+                    if cell.hidden * cell.element_bytes % 16 == 0:
                         adapter.kernels.start_floors(cell)
         for adapter in self.adapters:
             if isinstance(adapter, Rmsjit):
