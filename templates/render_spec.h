@@ -12,8 +12,10 @@
 
 namespace rmsjit {
 
-// Under PDL, when the next kernel may start: right after this one's wait, once its loads are under
-// way, or after its stores. It waits for the end of this one in any case before it touches memory.
+// Under PDL, when the next kernel may start: right after this one's wait, behind its loads, or after
+// its stores. It waits for the end of this one in any case before it touches memory. Behind the
+// loads is where ptxas makes it, as a rule where the first of them is used, which is when it has
+// arrived (tools/bench/trigger_places.py shows each plan's).
 enum class Trigger { kWait, kLoads, kEnd };
 
 // How an entry deals rows to threads. No choice here changes a bit of the result (DESIGN: the fixed

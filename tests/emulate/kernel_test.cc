@@ -196,7 +196,7 @@ int kernel_count() { return static_cast<int>(kernels().size()); }
 INSTANTIATE_TEST_SUITE_P(Set, EmulatedKernel, testing::Range(0, kernel_count()));
 INSTANTIATE_TEST_SUITE_P(Set, UnalignedKernel, testing::Range(0, kernel_count(), 3));
 
-const Schedule& schedule_for(Entry entry, const KernelPlan& plan) {
+const rmsjit::Schedule& schedule_for(Entry entry, const KernelPlan& plan) {
   if (entry == Entry::kSecond) return plan.tuning.second;
   return plan.tuning;
 }

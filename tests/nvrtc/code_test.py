@@ -3,18 +3,16 @@
 read-only path or lies in local memory, and under PDL the wait comes before every access to global
 memory and before the trigger. code_test.py RMSNORM_AOT; RMSJIT_TEST_NVDISASM names nvdisasm."""
 
-import json
-import os
 import pathlib
-import re
-import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools" / "bench"))
+from benchlib import sass
+from benchlib.sass import places
+
 AOT = sys.argv.pop(1)
-NVDISASM = os.environ.get("RMSJIT_TEST_NVDISASM") or shutil.which("nvdisasm")
 CONSTANT = "hidden=4096,residual=add,pdl=on,constant_weight=on"
 SPECS = [
     "hidden=4096",
@@ -34,53 +32,22 @@ SPECS = [
 ]
 
 
-def entries_of(cubin):
-    """The instructions of each entry, in the order of their addresses."""
-    text = subprocess.run([NVDISASM, "-c", str(cubin)], capture_output=True, text=True, check=True).stdout
-    entries = {}
-    for line in text.splitlines():
-        if name := re.match(r"\.text\.(\w+):", line):
-            entries[name[1]] = current = []
-        elif code := re.match(r"\s+/\*[0-9a-f]{4,}\*/\s+(.*?)\s*;", line):
-            current.append(code[1])
-    return entries
-
-
-def places(code, pattern):
-    return [i for i, instruction in enumerate(code) if re.search(pattern, instruction)]
-
-
-@unittest.skipUnless(NVDISASM, "no nvdisasm")
+@unittest.skipUnless(sass.NVDISASM, "no nvdisasm")
 class Code(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(folder.cleanup)
-        cls.folder = pathlib.Path(folder.name)
-        (cls.folder / "specs").write_text("\n".join(SPECS) + "\n")
-
     def expect_all_right(self, arch, specs):
-        command = [AOT, "build", "--arch", arch, "--out", str(self.folder / arch), "--json"]
-        for spec in specs:
-            command += ["--spec", spec]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        for item in json.loads(done.stdout)["items"]:
-            out = self.folder / f"{arch}-{item['digest'][:16]}"
-            extract = [AOT, "extract", item["digest"], "--bundle", str(self.folder / arch), "--out", str(out)]
-            subprocess.run(extract, capture_output=True, check=True)
-            entries = entries_of(out / "kernel.cubin")
-            self.assertGreaterEqual(len(entries), 2)
-            for name, code in entries.items():
-                with self.subTest(arch=arch, spec=item["spec_text"], entry=name):
-                    self.expect_right(item["spec_text"], code)
+        with tempfile.TemporaryDirectory() as folder:
+            for item, entries in sass.compiled(AOT, pathlib.Path(folder), arch, specs):
+                self.assertGreaterEqual(len(entries), 2)
+                for name, code in entries.items():
+                    with self.subTest(arch=arch, spec=item["spec_text"], entry=name):
+                        self.expect_right(item["spec_text"], code)
 
     def expect_right(self, spec, code):
-        loads, stores = places(code, r"\bLDG?\."), places(code, r"\bSTG?\.")
+        loads, stores = places(code, sass.LOAD), places(code, sass.STORE)
         self.assertTrue(loads and stores)
         self.assertEqual([code[i] for i in loads if "CONSTANT" in code[i]], [], "the read-only path")
         self.assertEqual(places(code, r"\b(LDL|STL)\b"), [], "local memory")
-        waits, triggers = places(code, r"\bACQBULK\b"), places(code, r"\bPREEXIT\b")
+        waits, triggers = places(code, sass.WAIT), places(code, sass.TRIGGER)
         if "pdl=on" not in spec:
             self.assertEqual((waits, triggers), ([], []))
             return

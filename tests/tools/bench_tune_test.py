@@ -119,9 +119,9 @@ class Tune(unittest.TestCase):
         self.assertFalse(self.many.exists())
 
     def test_a_plan_is_timed_where_four_sets_fit_an_l2_and_where_nothing_is_in_it(self):
-        self.plans.write_text("{1 << 20, {256, 1, kEnd}},\n")
+        self.plans.write_text("{64, {32, 8, kEnd}},\n{1 << 20, {256, 1, kEnd}},\n")
         record = self.folder / "tune.json"
-        command = [BENCH, "tune", "--plans", str(self.plans), "--json", str(record), "--hidden", "512",
+        command = [BENCH, "tune", "--plans", str(self.plans), "--json", str(record),
                    "--variant", "x=bf16", "--rows", "1,65536,1048576"]
         environment = {**os.environ, "LD_LIBRARY_PATH": STUB}
         done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=environment)
@@ -129,6 +129,7 @@ class Tune(unittest.TestCase):
         cells = json.loads(record.read_text())["cells"]
         self.assertGreater(len(cells), 10)
         for cell in cells:
+            self.assertIn("hidden=512,", cell["spec"], "the size that the file has a row for")
             # 128 MiB a launch do not stay in an L2; beyond 1 GiB bandwidth alone decides.
             self.assertEqual(cell["rows"], [1, 1, 65536])
             self.assertEqual(cell["l2"], ["warm", "cold", "cold"])

@@ -111,8 +111,12 @@ class Graph {
   Graph& operator=(const Graph&) = delete;
   void launch() const;
   // Microseconds of one replay, between events around it. `first` puts work on the stream before
-  // it, outside the interval, that keeps the device busy until the host has queued the replay.
+  // it, outside the interval, that keeps the device busy until the host has queued the replay;
+  // without one that is another replay.
   double time_us(const std::function<void()>& first) const;
+  double time_us() const {
+    return time_us([this] { launch(); });
+  }
 
  private:
   const Cuda& cuda_;

@@ -40,6 +40,8 @@ class PlanFile {
   explicit PlanFile(const std::string& path);
   // The plan that a size has: that of the next larger row.
   const std::string& plan(int64_t leaves, size_t column) const;
+  // The sizes that have rows of their own, in elements of 16 bits.
+  std::vector<int64_t> hidden_sizes() const;
   // Gives a size a row of its own, when it has none, and this plan in it.
   void set(int64_t leaves, size_t column, const std::string& plan);
   std::string text() const;

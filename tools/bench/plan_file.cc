@@ -55,6 +55,15 @@ const std::string& PlanFile::plan(int64_t leaves, size_t column) const {
   return rows_[row_of(leaves)].plans.at(column);
 }
 
+std::vector<int64_t> PlanFile::hidden_sizes() const {
+  constexpr int64_t kMostHidden = 262144;  // the last row is for all beyond
+  std::vector<int64_t> sizes;
+  for (const Row& row : rows_) {
+    if (8 * row.leaves <= kMostHidden) sizes.push_back(8 * row.leaves);
+  }
+  return sizes;
+}
+
 void PlanFile::set(int64_t leaves, size_t column, const std::string& plan) {
   const size_t i = row_of(leaves);
   if (rows_[i].leaves != leaves && rows_[i].plans.at(column) != plan) {

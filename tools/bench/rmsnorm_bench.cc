@@ -27,7 +27,10 @@ Run add_tune(CLI::App& app, TuneOptions& options) {
   command->add_option("--plans", options.plans_path, "plan file, updated in place")->required();
   command->add_flag("--check", options.check, "leave it, and fail if it would change");
   command->add_option("--from-json", options.records, "choose from these records; needs no GPU");
-  command->add_option("--hidden", options.hidden, "hidden sizes")->delimiter(',');
+  command
+      ->add_option("--hidden", options.hidden,
+                   "hidden sizes; those of the plan file if none is given")
+      ->delimiter(',');
   command->add_option("--rows", options.rows, "row counts")->delimiter(',');
   command->add_option("--variant", options.variants, "spec text without hidden; repeat");
   command->add_option("--json", options.json_path, "write every cell to this file");

@@ -95,13 +95,10 @@ void time_at(const Cuda& cuda, const Point& point,
   std::vector<std::vector<double>> times(kernels.size());
   for (int round = 0; round < rounds; ++round) {
     for (size_t i = 0; i < graphs.size(); ++i) {
-      const double us = graphs[i]->time_us([&] {
-        if (point.cold) {
-          stream.overwrite(other, static_cast<unsigned char>(round));
-        } else {
-          graphs[i]->launch();
-        }
-      });
+      const double us = point.cold ? graphs[i]->time_us([&] {
+        stream.overwrite(other, static_cast<unsigned char>(round));
+      })
+                                   : graphs[i]->time_us();
       times[i].push_back(us / point.launches);
     }
   }
@@ -207,7 +204,9 @@ nlohmann::ordered_json read_record(const std::string& path) {
 
 }  // namespace
 
-int tune(const TuneOptions& options) {
+int tune(TuneOptions options) {
+  PlanFile file(options.plans_path);
+  if (options.hidden.empty()) options.hidden = file.hidden_sizes();
   int failed = 0;
   nlohmann::ordered_json cells = nlohmann::ordered_json::array();
   for (const std::string& path : options.records) {
@@ -223,7 +222,6 @@ int tune(const TuneOptions& options) {
       if (!out.flush()) throw CudaError("cannot write " + options.json_path);
     }
   }
-  PlanFile file(options.plans_path);
   std::optional<PlanFile> many;
   const std::string many_path = path_for_many(options.plans_path);
   if (std::filesystem::exists(many_path)) many.emplace(many_path);

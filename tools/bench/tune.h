@@ -17,9 +17,7 @@ struct TuneOptions {
   // Records (--json of earlier runs) to choose from; then nothing is measured and no GPU needed.
   std::vector<std::string> records;
 
-  // The sizes and columns of the file.
-  std::vector<int64_t> hidden = {128,  256,  512,  1024, 1536,  2048,  3072,
-                                 4096, 5120, 7168, 8192, 12288, 16384, 32768};
+  std::vector<int64_t> hidden;  // empty: the sizes of the file
   // Each L2-warm, where four sets of tensors fit one, and L2-cold.
   std::vector<int64_t> rows = {1, 16, 128, 512, 1024, 2048, 4096, 8192, 32768};
   // Spec texts without hidden.
@@ -33,7 +31,7 @@ struct TuneOptions {
 
 // Prints what choose_plans prints. Throws CudaError. Returns the number of plans that failed to
 // compile; with `check`, 1 if the file would change.
-int tune(const TuneOptions& options);
+int tune(TuneOptions options);
 
 }  // namespace rmsjit::bench
 
