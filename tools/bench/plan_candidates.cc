@@ -44,16 +44,22 @@ std::vector<PlanCandidate> plan_candidates(const NormSpec& spec, const Target& t
       }
     }
   }
+  const auto plan_of = [&](BlockShape shape, Trigger trigger, WeightLoad weight) {
+    shape.trigger = trigger;
+    shape.weight = weight;
+    Tuning tuning = complete_tuning(spec, target, shape);
+    // It would be what every candidate launches at every row count.
+    if (tuning.second.takes == Tuning::Takes::kAll) tuning.second = {};
+    return tuning;
+  };
   std::vector<PlanCandidate> out;
-  for (BlockShape shape : shapes) {
+  for (const BlockShape& shape : shapes) {
     for (Trigger trigger : triggers) {
-      shape.trigger = trigger;
-      shape.weight = WeightLoad::kEarly;
-      const Tuning tuning = complete_tuning(spec, target, shape);
-      out.push_back({tuning, false});
-      if (!tuning.weight_early || tuning.register_slots == 1) continue;
-      shape.weight = WeightLoad::kLate;
-      out.push_back({complete_tuning(spec, target, shape), true});
+      const Tuning early = plan_of(shape, trigger, WeightLoad::kEarly);
+      out.push_back({early, false});
+      if (early.weight_early && early.register_slots != 1) {
+        out.push_back({plan_of(shape, trigger, WeightLoad::kLate), true});
+      }
     }
   }
   return out;

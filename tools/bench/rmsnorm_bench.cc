@@ -29,14 +29,18 @@ Run add_tune(CLI::App& app, TuneOptions& options) {
   command->add_option("--from-json", options.records, "choose from these records; needs no GPU");
   command
       ->add_option("--hidden", options.hidden,
-                   "hidden sizes; those of the plan file if none is given")
-      ->delimiter(',');
-  command->add_option("--rows", options.rows, "row counts")->delimiter(',');
+                   "hidden sizes; those of the plan files if none is given")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber);
+  command->add_option("--rows", options.rows, "row counts")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber);
   command->add_option("--variant", options.variants, "spec text without hidden; repeat");
   command->add_option("--json", options.json_path, "write every cell to this file");
   command->add_option("--jobs", options.jobs, "compiler threads");
-  command->add_option("--rounds", options.rounds, "timed rounds a cell");
-  return [&options] { return tune(options) == 0 ? 0 : 1; };
+  command->add_option("--rounds", options.rounds, "timed rounds a cell")
+      ->check(CLI::PositiveNumber);
+  return [&options] { return tune(options) ? 0 : 1; };
 }
 
 Run add_compile(CLI::App& app, std::string& nvrtc, int& rounds) {

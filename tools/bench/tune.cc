@@ -11,6 +11,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <thread>
 
 #include "rmsjit/spec_text.h"
@@ -52,9 +53,8 @@ void compile_all(std::vector<Candidate*> work, Compiler& compiler, int jobs) {
 // Where a plan is timed.
 struct Point {
   int64_t rows;
-  bool cold;          // L2: every launch of a graph on tensors that nothing has read before it
-  int64_t set_bytes;  // that a launch moves
-  int launches;       // of a graph: enough that its own start does not count
+  bool cold;     // L2: every launch of a graph on tensors that nothing has read before it
+  int launches;  // of a graph: enough that its own start does not count
 };
 
 constexpr int kWarmSets = 4;
@@ -68,8 +68,8 @@ std::vector<Point> points_of(const NormSpec& spec, const std::vector<int64_t>& r
     const int64_t bytes = rows * spec.hidden * 2 * (spec.has_residual() ? 4 : 2);
     const int launches =
         static_cast<int>(std::clamp<int64_t>((int64_t{1} << 30) / bytes, 4, 96) / 4 * 4);
-    if (kWarmSets * bytes <= kWarmBytes) points.push_back({rows, false, bytes, launches});
-    if (bytes <= kMostBytes) points.push_back({rows, true, bytes, launches});
+    if (kWarmSets * bytes <= kWarmBytes) points.push_back({rows, false, launches});
+    if (bytes <= kMostBytes) points.push_back({rows, true, launches});
   }
   return points;
 }
@@ -162,8 +162,16 @@ std::vector<std::vector<Candidate>> compiled_candidates(const Target& target,
   return groups;
 }
 
-// A record: every cell of every spec. `failed` counts the plans that cannot be compiled.
-nlohmann::ordered_json measure(const TuneOptions& options, int& failed) {
+void write_record(const nlohmann::ordered_json& record, const std::string& path) {
+  if (path.empty()) return;
+  std::ofstream out(path);
+  out << record << '\n';
+  if (!out.flush()) throw CudaError("cannot write " + path);
+}
+
+// A record: every cell of every spec. It is written spec by spec, for a sweep takes minutes. A plan
+// that cannot be shipped is named and left out.
+nlohmann::ordered_json measure(const TuneOptions& options) {
   const Cuda cuda;
   auto groups = compiled_candidates(Target{cuda.sm()}, options);
   nlohmann::ordered_json record{{"schema_version", 1}, {"gpu", cuda.name()}};
@@ -175,14 +183,15 @@ nlohmann::ordered_json measure(const TuneOptions& options, int& failed) {
         work.push_back(&c);
         continue;
       }
-      ++failed;
-      std::fprintf(stderr, "%s: %s\n", tuning_text(c.id.tuning).c_str(), c.error.c_str());
+      std::fprintf(stderr, "%s, %s: %s\n", spec_text(c.id.spec).c_str(),
+                   tuning_text(c.id.tuning).c_str(), c.error.c_str());
     }
     if (work.empty()) continue;
     const std::vector<Point> points = points_of(work.front()->id.spec, options.rows);
     time_candidates(cuda, work, points, options.rounds);
     const int multiprocessors = cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
     for (auto& cell : cells_of(work, points, multiprocessors)) cells.push_back(cell);
+    write_record(record, options.json_path);
   }
   return record;
 }
@@ -191,6 +200,16 @@ nlohmann::ordered_json measure(const TuneOptions& options, int& failed) {
 std::string path_for_many(const std::string& plans_path) {
   std::filesystem::path path(plans_path);
   return path.replace_filename(path.stem().string() + "_many" + path.extension().string()).string();
+}
+
+// A size with a row of its own in either file.
+std::vector<int64_t> sizes_of(const PlanFile& file, const std::optional<PlanFile>& many) {
+  std::set<int64_t> sizes;
+  for (int64_t size : file.hidden_sizes()) sizes.insert(size);
+  if (many) {
+    for (int64_t size : many->hidden_sizes()) sizes.insert(size);
+  }
+  return {sizes.begin(), sizes.end()};
 }
 
 nlohmann::ordered_json read_record(const std::string& path) {
@@ -204,34 +223,27 @@ nlohmann::ordered_json read_record(const std::string& path) {
 
 }  // namespace
 
-int tune(TuneOptions options) {
+bool tune(TuneOptions options) {
   PlanFile file(options.plans_path);
-  if (options.hidden.empty()) options.hidden = file.hidden_sizes();
-  int failed = 0;
+  std::optional<PlanFile> many;
+  const std::string many_path = path_for_many(options.plans_path);
+  if (std::filesystem::exists(many_path)) many.emplace(many_path);
   nlohmann::ordered_json cells = nlohmann::ordered_json::array();
   for (const std::string& path : options.records) {
     const nlohmann::ordered_json record = read_record(path);
     for (const auto& cell : record["cells"]) cells.push_back(cell);
   }
   if (options.records.empty()) {
-    const nlohmann::ordered_json record = measure(options, failed);
-    cells = record["cells"];
-    if (!options.json_path.empty()) {
-      std::ofstream out(options.json_path);
-      out << record << '\n';
-      if (!out.flush()) throw CudaError("cannot write " + options.json_path);
-    }
+    if (options.hidden.empty()) options.hidden = sizes_of(file, many);
+    cells = measure(options)["cells"];
   }
-  std::optional<PlanFile> many;
-  const std::string many_path = path_for_many(options.plans_path);
-  if (std::filesystem::exists(many_path)) many.emplace(many_path);
   const int changed = choose_plans(cells, file, many ? &*many : nullptr);
-  if (options.check) return changed == 0 ? 0 : 1;
+  if (options.check) return changed == 0;
   if (changed != 0) {
     file.save();
     if (many) many->save();
   }
-  return failed;
+  return true;
 }
 
 }  // namespace rmsjit::bench

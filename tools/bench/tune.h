@@ -17,7 +17,7 @@ struct TuneOptions {
   // Records (--json of earlier runs) to choose from; then nothing is measured and no GPU needed.
   std::vector<std::string> records;
 
-  std::vector<int64_t> hidden;  // empty: the sizes of the file
+  std::vector<int64_t> hidden;  // empty: the sizes of the files
   // Each L2-warm, where four sets of tensors fit one, and L2-cold.
   std::vector<int64_t> rows = {1, 16, 128, 512, 1024, 2048, 4096, 8192, 32768};
   // Spec texts without hidden.
@@ -29,9 +29,8 @@ struct TuneOptions {
   int rounds = 7;
 };
 
-// Prints what choose_plans prints. Throws CudaError. Returns the number of plans that failed to
-// compile; with `check`, 1 if the file would change.
-int tune(TuneOptions options);
+// Prints what choose_plans prints. Throws CudaError. False: with `check`, a file would change.
+bool tune(TuneOptions options);
 
 }  // namespace rmsjit::bench
 

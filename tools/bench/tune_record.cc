@@ -58,9 +58,13 @@ std::vector<TimedSpec> read_tune_cells(const nlohmann::ordered_json& cells) {
     auto spec = std::find_if(out.begin(), out.end(), [&](const auto& s) { return s.text == text; });
     if (spec == out.end()) spec = out.insert(out.end(), named(text));
     const auto rows = cell.at("rows").get<std::vector<int64_t>>();
-    if (rows != spec->rows) spec->plans.clear();  // a later record with other row counts
+    const auto l2 = cell.value("l2", std::vector<std::string>());
+    if (cell.at("us").size() != rows.size() || (!l2.empty() && l2.size() != rows.size())) {
+      throw CudaError(text + ": rows, l2 and us of a cell are not of one length");
+    }
+    if (rows != spec->rows || l2 != spec->l2) spec->plans.clear();  // a later record, other points
     spec->rows = rows;
-    spec->l2 = cell.value("l2", std::vector<std::string>());
+    spec->l2 = l2;
     spec->multiprocessors = cell.value("multiprocessors", 132);  // the H100's, of older records
     TimedPlan plan{read_shape(cell), cell.at("us")};
     std::erase_if(spec->plans, [&](const TimedPlan& p) { return p.text() == plan.text(); });

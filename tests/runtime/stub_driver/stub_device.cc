@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the benchmark's programs ask of a driver beside the library: memory that is only addresses,
-// streams, graphs, and events on a clock of its own, on which a launch takes a microsecond and a
-// memset a hundred. Linked with stub_driver.cc into one libcuda.so.1.
+// streams, graphs, and events on a clock of its own. On it a memset takes a hundred microseconds
+// and empties the L2, and a replayed launch one, or three where its x (the first argument) is not
+// in the L2. Linked with stub_driver.cc into one libcuda.so.1.
+#include <cstring>
+#include <set>
+#include <vector>
+
 #include "tests/runtime/stub_driver/stub_driver.h"
 #include "tests/runtime/stub_driver/stub_objects.h"
 
+using Inputs = std::vector<const void*>;  // the x of each launch
+
 struct CUgraph_st {
-  int launches;
+  Inputs inputs;
 };
 struct CUgraphExec_st {
-  int launches;
+  Inputs inputs;
 };
 struct CUevent_st {
   double at_us;
@@ -20,10 +27,15 @@ namespace {
 using namespace rmsjit::stub;
 
 double clock_us = 0;
-int launches_before_capture = 0;
+std::set<const void*> in_l2;
+Inputs captured;
 CUdeviceptr next_address = CUdeviceptr{1} << 40;
 
-int launches() { return rmsjit_stub_control()->driver->calls[kcuLaunchKernelEx]; }
+void capture(const void* params) {
+  const void* x = nullptr;
+  std::memcpy(&x, params, sizeof x);
+  captured.push_back(x);
+}
 
 }  // namespace
 
@@ -57,6 +69,7 @@ CUresult cuMemcpyDtoDAsync(CUdeviceptr, CUdeviceptr, size_t, CUstream) { return 
 CUresult cuMemsetD8(CUdeviceptr, unsigned char, size_t) { return CUDA_SUCCESS; }
 CUresult cuMemsetD8Async(CUdeviceptr, unsigned char, size_t, CUstream) {
   clock_us += 100;
+  in_l2.clear();
   return CUDA_SUCCESS;
 }
 
@@ -72,19 +85,21 @@ CUresult cuStreamDestroy(CUstream stream) {
 }
 CUresult cuStreamSynchronize(CUstream) { return CUDA_SUCCESS; }
 CUresult cuStreamBeginCapture(CUstream, CUstreamCaptureMode) {
-  launches_before_capture = launches();
+  captured.clear();
+  rmsjit_stub_control()->driver->on_launch = capture;
   return CUDA_SUCCESS;
 }
 CUresult cuStreamEndCapture(CUstream, CUgraph* graph) {
-  *graph = new CUgraph_st{launches() - launches_before_capture};
+  rmsjit_stub_control()->driver->on_launch = nullptr;
+  *graph = new CUgraph_st{captured};
   return CUDA_SUCCESS;
 }
 CUresult cuGraphInstantiateWithFlags(CUgraphExec* exec, CUgraph graph, unsigned long long) {
-  *exec = new CUgraphExec_st{graph->launches};
+  *exec = new CUgraphExec_st{graph->inputs};
   return CUDA_SUCCESS;
 }
 CUresult cuGraphLaunch(CUgraphExec exec, CUstream) {
-  clock_us += exec->launches;
+  for (const void* x : exec->inputs) clock_us += in_l2.insert(x).second ? 3 : 1;
   return CUDA_SUCCESS;
 }
 CUresult cuGraphDestroy(CUgraph graph) {

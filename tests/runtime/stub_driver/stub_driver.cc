@@ -229,6 +229,7 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, voi
   if (!function->may_have(config->sharedMemBytes)) return CUDA_ERROR_INVALID_VALUE;
   launched = function->module->hash;
   driver.last.keep(function->name, *config, params[0], driver.params_bytes);
+  if (driver.on_launch != nullptr) driver.on_launch(params[0]);
   return CUDA_SUCCESS;
 }
 #endif

@@ -77,6 +77,8 @@ struct Driver {
   std::atomic<CUstream> captured{nullptr};
   bool room_for_large_clusters = true;  // of more than eight blocks
   size_t params_bytes = 0;              // how much of the parameter block a launch keeps
+  // Told of each launch's parameter block.
+  void (*on_launch)(const void* params) = nullptr;
 
   // What happened.
   std::atomic<int> calls[kCallCount] = {};
