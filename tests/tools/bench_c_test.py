@@ -55,8 +55,7 @@ class KernelInfo(unittest.TestCase):
         struct = re.search(r"typedef struct rmsjit_kernel_info \{(.*?)\}", text, re.S)[1]
         named = re.findall(r"(\w+);", re.sub(r"/\*.*?\*/", "", struct, flags=re.S))
         ours = [name for name, _ in rmsjit_c.KernelInfo._fields_]
-        self.assertEqual(ours[: len(named)], named)
-        self.assertIn(ours[len(named) :], ([], ["plan"]))
+        self.assertEqual(ours, named)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,11 @@ class Choice(unittest.TestCase):
         self.assertIn("nothing would be measured; name another file with --out", error)
 
     def test_what_is_no_results_file_is_named(self):
-        for text, why in (("[]", "it holds a list, not an object"), ("{", "Expecting property")):
+        for text, why in (
+            ("[]", "it holds a list, not an object"),
+            ("{", "Expecting property"),
+            ('{"schema_version": 1, "cells": [{"spec": "hidden=64"}]}', "its cells name no op"),
+        ):
             with open(self.path, "w", encoding="utf-8") as file:
                 file.write(text)
             for main, argv in (
@@ -80,6 +84,19 @@ class Choice(unittest.TestCase):
         self.assertIn(f"and {len(left_out)} left out", error)
         given = "one set takes 8.0 GiB, --max-gib 6 was given"
         self.assertEqual(reasons["rmsnorm/bf16/h65536/r32768/n1/cold"], given)
+
+    def test_a_limit_to_the_memory_is_more_than_nothing(self):
+        for given in ("0", "-1", "six"):
+            with self.assertRaises(SystemExit) as ended:
+                self.run_main(bench.main, "list", "--max-gib", given)
+            self.assertEqual(ended.exception.code, 2)
+
+    def test_options_that_no_cell_meets_together_are_refused(self):
+        argv = ("--out", self.path, "--op", "qk", "--dtype", "f32")
+        status, _, error = self.run_main(bench.main, "run", *argv)
+        self.assertEqual(status, 2)
+        self.assertIn("no cell of the grid is all that the options ask for", error)
+        self.assertFalse(os.path.exists(self.path))
 
     def test_the_reason_of_the_memory_limit_shows_the_factor(self):
         cell = grid.Cell("fused_add", "bf16", 65536, 32768, 1, "cold")

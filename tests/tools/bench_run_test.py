@@ -99,6 +99,13 @@ class Run(unittest.TestCase):
         _, data, _ = self.run_bench("--rows", "4")
         self.assertEqual((len(data["cells"]), len(data["left_out"])), (6, 2))
 
+    def test_a_cell_that_a_limit_excludes_is_no_longer_one_that_did_not_run(self):
+        with mock.patch.object(supervisor, "MOST_RESTARTS", -1):
+            _, data, _ = self.run_bench()
+        self.assertEqual(len(data["not_run"]), 8)
+        _, data, _ = self.run_bench("--max-gib", str(600 / 2**30))
+        self.assertEqual((len(data["cells"]), len(data["left_out"]), data["not_run"]), (2, 6, []))
+
     def test_a_file_of_another_gpu_is_refused_before_anything_is_measured(self):
         record.Record(self.out, {**results([]), "gpu": "NVIDIA A100"}).flush()
         with mock.patch.object(supervisor.machine, "gpu_name", lambda: "NVIDIA H100"):

@@ -155,7 +155,7 @@ def command_coldstart(args):
     options = {name: absolute(getattr(args, name)) for name in paths}
     options["nvrtc"] = options["nvrtc"] or cuda.find_nvrtc()
     results = record.Record(args.out)
-    results.data.update(gpu=machine.gpu_name(), commit=args.commit or machine.git_commit())
+    results.data["commit"] = args.commit or machine.git_commit()
     clock = coldstart.Clock(args.time_limit, args.process_limit)
     for entry in coldstart.measure(names, args.hidden, options, clock):
         add_cold(results, entry)
@@ -164,8 +164,9 @@ def command_coldstart(args):
         program = absolute(args.bench)
         for entry in coldstart.measure_own(program, options, args.hidden, args.rounds, clock):
             add_cold(results, entry)
-    # Only now: it reads NVRTC, which may not have been in memory for the first process.
-    results.data.update(machine.facts(options["nvrtc"]))
+    # Only now: it reads NVRTC, which may not have been in memory for the first process, and starts
+    # the driver, which would stay started for all of them.
+    results.data.update(machine.facts(options["nvrtc"]), gpu=machine.gpu_name())
     results.flush()
     return 0
 

@@ -6,18 +6,22 @@ is (on the path, or RMSJIT_TEST_NVDISASM)."""
 
 import argparse
 import pathlib
+import subprocess
 import sys
 import tempfile
 
 from benchlib import sass
 
 HIDDEN = "64,128,256,512,768,1024,1536,2048,2560,2880,3072,3584,4096,5120,5376,6144,7168,8192,12288,16384,32768,65536"
-FORMS = ("{},pdl=on", "{},residual=add,add_round=unrounded,pdl=on")
+FORMS = ("{},pdl=on", "{},residual=add,add_round=unrounded,pdl=on")  # as FlashInfer rounds
 
 
 def place(code):
-    """Of the trigger, in the words of the plan and in instructions."""
-    trigger, wait = sass.places(code, sass.TRIGGER)[0], sass.places(code, sass.WAIT)[0]
+    """Where the trigger is, in instructions."""
+    triggers = sass.places(code, sass.TRIGGER)
+    if not triggers:
+        return "no trigger"
+    trigger, wait = triggers[0], sass.places(code, sass.WAIT)[0]
     loads = sum(wait < i < trigger for i in sass.places(code, sass.LOAD))
     use = sass.first_use_of_a_load(code)
     if trigger > sass.places(code, sass.STORE)[-1]:
@@ -25,6 +29,13 @@ def place(code):
     if trigger > use:
         return f"{trigger - use} behind the first use of a load"
     return f"behind the issue of {loads} loads" if loads else "at the wait"
+
+
+def show(aot, folder, arch, specs):
+    for item, entries in sass.compiled(aot, folder, arch, specs):
+        for name in ("rmsnorm_packed", "rmsnorm_second"):
+            if name in entries:
+                print(f"{item['spec_text']:62} {name[8:]:7} {place(entries[name])}")
 
 
 def main():
@@ -36,11 +47,13 @@ def main():
     if not sass.NVDISASM:
         sys.exit("trigger_places.py: no nvdisasm on the path, and RMSJIT_TEST_NVDISASM names none")
     specs = [form.format(f"hidden={size}") for form in FORMS for size in options.hidden.split(",")]
-    with tempfile.TemporaryDirectory() as folder:
-        for item, entries in sass.compiled(options.aot, pathlib.Path(folder), options.arch, specs):
-            for name in ("rmsnorm_packed", "rmsnorm_second"):
-                if name in entries:
-                    print(f"{item['spec_text']:62} {name[8:]:7} {place(entries[name])}")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            show(options.aot, pathlib.Path(folder), options.arch, specs)
+    except OSError as error:
+        sys.exit(f"trigger_places.py: {error}")
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"trigger_places.py: {error.cmd[0]} ended with {error.returncode}")
 
 
 if __name__ == "__main__":

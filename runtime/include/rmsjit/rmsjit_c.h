@@ -237,7 +237,7 @@ RMSJIT_API rmsjit_status rmsjit_precompile(rmsjit_runtime* runtime, const rmsjit
 
 /* Facts of a prepared kernel. Strings live as long as the kernel. threads_per_row and
  * max_rows_per_block are of the first schedule, registers, spill_bytes and shared_bytes the most of
- * any entry. */
+ * any entry, also of one that the device has no room for. */
 typedef struct rmsjit_kernel_info {
   size_t struct_size;
   const char* spec_text;

@@ -18,6 +18,16 @@ def parse_shard(text):
     return index, count
 
 
+def parse_gib(text):
+    try:
+        gib = float(text)
+    except ValueError:
+        gib = 0
+    if not gib > 0:
+        raise argparse.ArgumentTypeError(f"expected more than 0, given {text!r}")
+    return gib
+
+
 def add_options(parser):
     parser.add_argument("--quick", action="store_true", help="a small grid, about three minutes")
     parser.add_argument(
@@ -34,7 +44,7 @@ def add_options(parser):
         help="only cells that were slower than a peer in the one run of FILE that measured them",
     )
     parser.add_argument(
-        "--max-gib", type=float, help="leave out cells of which one set of tensors takes more"
+        "--max-gib", type=parse_gib, help="leave out cells of which one set of tensors takes more"
     )
 
 
@@ -67,6 +77,8 @@ def cells(args):
             allowed = [str(value) for value in sorted({getattr(cell, name) for cell in whole})]
             wanted = named(f"--{name}", getattr(args, name), allowed)
             chosen = [cell for cell in chosen if str(getattr(cell, name)) in wanted]
+    if not chosen and not args.confirm:
+        raise ValueError("no cell of the grid is all that the options ask for")
     reasons = {cell: why_not(cell, args.max_gib) for cell in chosen}
     left_out = [{"cell": cell.id, "reason": why} for cell, why in reasons.items() if why]
     chosen = [cell for cell in chosen if not reasons[cell]]

@@ -67,6 +67,9 @@ def load(path):
             f"{path}: schema_version is {data.get('schema_version')!r}, "
             f"this tool reads {SCHEMA_VERSION}"
         )
+    cells = data.get("cells", [])
+    if any("impl" not in entry or "op" not in entry for entry in cells):
+        raise ValueError(f"{path} is no results file: its cells name no op and impl (tune's do not)")
     return {**empty(), **data}
 
 

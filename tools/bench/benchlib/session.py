@@ -57,14 +57,14 @@ class Session:
             data.update(machine.facts(self.options.nvrtc))
 
     def _load_adapters(self):
-        from . import flashinfer_peers as fi, ours, peers, references as refs
+        from . import flashinfer_peers as fi, floors, ours, peers, references as refs
 
         kinds = (
             ours.Rmsjit,
             refs.Copy,
             refs.Empty,
-            refs.Floor,
-            refs.BarrierFloor,
+            floors.Floor,
+            floors.BarrierFloor,
             fi.FlashInfer,
             fi.FlashInferCuda,
             peers.Quack,
@@ -117,13 +117,13 @@ class Session:
 
     def _compile_ours(self, cells):
         from .ours import Rmsjit
-        from .references import Floor
+        from .floors import Floor
 
         for adapter in self.adapters:
             if isinstance(adapter, Floor):
                 for cell in cells:
                     if cell.hidden * cell.element_bytes % 16 == 0:
-                        adapter.kernels.start_floors(cell)
+                        adapter.start(cell)
         for adapter in self.adapters:
             if isinstance(adapter, Rmsjit):
                 self._now("start", "rmsjit")

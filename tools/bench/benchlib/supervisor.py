@@ -203,6 +203,7 @@ class Supervisor:
         done = {record.cell_id(entry) for entry in data["cells"]} | record.given_up(data)
         # What an earlier selection asked for stays asked for.
         wanted = dict.fromkeys(self._wanted + self._before["not_run"])
+        done |= {entry["cell"] for entry in data["left_out"]}
         data["not_run"] = [cell for cell in wanted if cell not in done]
         if parts:
             ended = [run for part in parts for run in part["runs"]]
