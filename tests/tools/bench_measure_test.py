@@ -8,6 +8,7 @@ import sys
 import time
 import types
 import unittest
+from unittest import mock
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tools", "bench"))
@@ -17,7 +18,7 @@ except ImportError:
     torch = None
 else:
     from benchlib import (
-        checks, flashinfer_peers, grid, measure, ours, peers, ratios, record, references, tensors,
+        checks, flashinfer_peers, floors, grid, measure, ours, peers, ratios, record, references, tensors,
         warm_up,
     )  # fmt: skip
     from benchlib.variants import IMPLEMENTATIONS, Adapter, Variant
@@ -140,8 +141,30 @@ class Measure(unittest.TestCase):
         finally:
             measure.launches, tensors.launches = previous
 
+    def test_a_floor_of_heads_reads_tokens_where_they_lie_and_has_a_block_for_several(self):
+        cell = grid.Cell("qk", "bf16", 128, 16, 8)
+        floor = floors.Floor.__new__(floors.Floor)
+        floor.device = types.SimpleNamespace(sm=90, stream_handle=lambda: 0)
+        floor.kernels = types.SimpleNamespace(function=lambda *names: names)
+        self.assertEqual(floor.candidates(cell), [64, 128, 256])
+        tokens = torch.arange(16 * 10 * 128).to(torch.int16).view(torch.bfloat16).view(16, 10, 128)
+        y = torch.zeros(16, 8, 128, dtype=torch.bfloat16)
+        weight = torch.ones(128, dtype=torch.bfloat16)
+        sets = types.SimpleNamespace(count=1, x=[tokens[:, :8]], y=[y], weight=[weight], residual=None)
+        with mock.patch.object(floors.cuda, "Launch") as launch:
+            floor.bind_threads(cell, floor.variants(cell)[0], sets, 64)
+        names, blocks, threads, params, pdl = launch.call_args[0]
+        self.assertEqual(names, ("floor_off", "PACKS=16", "ADD=0", "HEADS=1", "THREADS=64"))
+        self.assertEqual((blocks, threads, pdl), ((32, 1), 64, False))
+        self.assertEqual((params.rows, params.heads_shift, params.x_token_packs), (128, 3, 160))
+        with self.assertRaises(checks.Wrong):
+            floor.check(cell, sets, 0)
+        bits = torch.int16
+        y.view(bits).copy_(tokens[:, :8].view(bits) ^ weight.view(bits))
+        floor.check(cell, sets, 0)
+
     def test_every_adapter_can_be_named_on_the_command_line(self):
-        modules = (ours, references, flashinfer_peers, peers)
+        modules = (ours, references, floors, flashinfer_peers, peers)
         kinds = [k for module in modules for k in vars(module).values() if isinstance(k, type)]
         names = {kind.name for kind in kinds if issubclass(kind, Adapter)} - {""}
         self.assertEqual(names, set(IMPLEMENTATIONS))
