@@ -26,12 +26,6 @@ def tune(plans, records, *more):
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def on_the_stub(command):
-    paths = ":".join(filter(None, [STUB, os.environ.get("LD_LIBRARY_PATH")]))
-    environment = {**os.environ, "LD_LIBRARY_PATH": paths}
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=environment)
-
-
 class Tune(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -124,16 +118,22 @@ class Tune(unittest.TestCase):
         self.assertEqual(self.plans.read_text(), "{512, {256, 1, kEnd}},\n")
         self.assertFalse(self.many.exists())
 
-    def test_a_plan_is_timed_where_four_sets_fit_an_l2_and_where_nothing_is_in_it(self):
-        self.plans.write_text("{64, {32, 8, kEnd}},\n{1 << 20, {256, 1, kEnd}},\n")
+    def measured(self, variant, rows):
+        """What a run on the stub printed, and the cells of its record."""
         record = self.folder / "tune.json"
-        command = [BENCH, "tune", "--plans", str(self.plans), "--json", str(record),
-                   "--variant", "x=bf16", "--rows", "1,65536,1048576"]
-        done = on_the_stub(command)
+        paths = ":".join(filter(None, [STUB, os.environ.get("LD_LIBRARY_PATH")]))
+        done = subprocess.run(
+            [BENCH, "tune", "--plans", str(self.plans), "--json", str(record), "--variant", variant, "--rows", rows],
+            capture_output=True, text=True, timeout=100, check=False, env={**os.environ, "LD_LIBRARY_PATH": paths},
+        )
         if "libnvrtc" in done.stderr and done.returncode == 3:
             self.skipTest("no NVRTC")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        cells = json.loads(record.read_text())["cells"]
+        return done, json.loads(record.read_text())["cells"]
+
+    def test_a_plan_is_timed_where_four_sets_fit_an_l2_and_where_nothing_is_in_it(self):
+        self.plans.write_text("{64, {32, 8, kEnd}},\n{1 << 20, {256, 1, kEnd}},\n")
+        done, cells = self.measured("x=bf16", "1,65536,1048576")
         self.assertGreater(len(cells), 10)
         for cell in cells:
             self.assertIn("hidden=512,", cell["spec"], "the size that the file has a row for")
@@ -148,15 +148,10 @@ class Tune(unittest.TestCase):
         plan = "{512, 1, kEnd, 8}"
         self.plans.write_text(f"{{1 << 20, {plan}, {plan}, {plan}, {plan}}},\n")
         self.many.write_text("{32768, {}, {}, {}, {}},\n{1 << 20, {}, {}, {}, {}},\n")
-        record = self.folder / "tune.json"
-        command = [BENCH, "tune", "--plans", str(self.plans), "--json", str(record),
-                   "--variant", "x=bf16,residual=add,pdl=on", "--rows", "1"]
-        done = on_the_stub(command)
-        if "libnvrtc" in done.stderr and done.returncode == 3:
-            self.skipTest("no NVRTC")
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        done, cells = self.measured("x=bf16,residual=add,pdl=on", "1")
         self.assertIn("hidden=262144,x=bf16,residual=add,pdl=on, threads=", done.stderr)
-        for cell in json.loads(record.read_text())["cells"]:
+        self.assertTrue(cells)
+        for cell in cells:
             self.assertIn("hidden=262144,", cell["spec"])
             self.assertNotIn("second=all", cell["tuning"], "what every plan would launch")
 
