@@ -62,8 +62,8 @@ class LoadedKernel {
                   CUstream stream) const;
   Status recover(CUresult result, LaunchBlock& block, CUstream stream) const;
 
-  // What a launch reads comes first: two cache lines, a third for a second schedule, the last with
-  // PDL.
+  // What a launch reads comes first: two cache lines, one more for a second schedule, and one more
+  // with PDL.
   alignas(64) TryLaunch try_launch_;  // for its layout
   decltype(&::cuLaunchKernelEx) launch_kernel_;
   Module module_;

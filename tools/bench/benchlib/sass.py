@@ -55,5 +55,5 @@ def compiled(aot, folder, arch, specs):
     for item in json.loads(done.stdout)["items"]:
         out = folder / item["digest"]
         extract = [aot, "extract", item["digest"], "--bundle", str(folder / "bundle"), "--out", str(out)]
-        subprocess.run(extract, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        subprocess.run(extract, stdout=subprocess.DEVNULL, check=True)
         yield item, entries_of(out / "kernel.cubin")
