@@ -38,9 +38,9 @@ using enum WeightLoad;
 constexpr PlanRow kPlans[] = {
 #include "runtime/plans/sm_90.inc"
 };
-// Second schedules for many rows, where one is worth its place in the image.
-constexpr PlanRow kPlansForMany[] = {
-#include "runtime/plans/sm_90_many.inc"
+// Second schedules, for many rows or for few, where one is worth its place in the image.
+constexpr PlanRow kSecondPlans[] = {
+#include "runtime/plans/sm_90_second.inc"
 };
 
 BlockShape find_shape(std::span<const PlanRow> plans, const NormSpec& spec, int leaves) {
@@ -106,9 +106,20 @@ void keep_in_shared_memory(Schedule& schedule, int slots, int held, int input, i
   }
 }
 
-// A cluster whose blocks keep all of their part of a row in registers, with its loads in flight
-// together; none if they have too few.
-std::optional<Schedule> in_registers(const NormSpec& spec, const BlockShape& shape) {
+// The longest rows have sixteen blocks for every launch: in shared memory, or where the next kernel
+// or a residual's loads are to overlap, in registers (tools/bench/results/NOTES.md).
+Tuning::Second second_of_longest(const NormSpec& spec, const Target& target, Trigger trigger) {
+  const bool pdl = spec.pdl == Pdl::kOn;
+  if (!pdl && !spec.has_residual()) {
+    return {complete_schedule(spec, target, {512, 1, trigger, 16}), Tuning::Takes::kAll};
+  }
+  const auto all = schedule_in_registers(spec, {256, 1, pdl ? kLoads : kEnd, 16});
+  return all ? Tuning::Second{*all, Tuning::Takes::kAll} : Tuning::Second{};
+}
+
+}  // namespace
+
+std::optional<Schedule> schedule_in_registers(const NormSpec& spec, const BlockShape& shape) {
   const int leaves = leaves_of(spec);
   const int row_threads = shape.threads * shape.cluster;
   const int slots = (leaves + row_threads - 1) / row_threads;
@@ -120,27 +131,6 @@ std::optional<Schedule> in_registers(const NormSpec& spec, const BlockShape& sha
   schedule.trigger = shape.trigger;
   return schedule;
 }
-
-// Rows of a cluster that wait in shared memory are 10 % slower alone than in registers; eight
-// blocks are best there (32768 elements: 2.3 us, with four 2.5). The longest rows have sixteen for
-// every launch: in shared memory, or where the next kernel or a residual's loads are to overlap, in
-// registers (tools/bench/results/NOTES.md).
-Tuning::Second second_of_a_cluster(const NormSpec& spec, const Target& target, Trigger trigger) {
-  constexpr int kMostLeavesOfEightBlocks = 16384;
-  const bool pdl = spec.pdl == Pdl::kOn;
-  if (leaves_of(spec) <= kMostLeavesOfEightBlocks) {
-    if (spec.has_residual()) return {};
-    const auto few = in_registers(spec, {256, 1, trigger, 8});
-    return few ? Tuning::Second{*few, Tuning::Takes::kFew} : Tuning::Second{};
-  }
-  if (!pdl && !spec.has_residual()) {
-    return {complete_schedule(spec, target, {512, 1, trigger, 16}), Tuning::Takes::kAll};
-  }
-  const auto all = in_registers(spec, {256, 1, pdl ? kLoads : kEnd, 16});
-  return all ? Tuning::Second{*all, Tuning::Takes::kAll} : Tuning::Second{};
-}
-
-}  // namespace
 
 Schedule complete_schedule(const NormSpec& spec, const Target& target, const BlockShape& shape) {
   Schedule schedule;
@@ -171,14 +161,18 @@ Schedule complete_schedule(const NormSpec& spec, const Target& target, const Blo
 }
 
 Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockShape& shape,
-                       const BlockShape& many) {
+                       const BlockShape& second) {
+  constexpr int kMostLeavesOfEightBlocks = 16384;
   Tuning tuning{complete_schedule(spec, target, shape), {}};
-  if (shape.cluster > 1) {
-    tuning.second = second_of_a_cluster(spec, target, shape.trigger);
-  } else if (many.threads != 0) {
-    const Schedule second = complete_schedule(spec, target, many);
+  if (shape.cluster > 1 && leaves_of(spec) > kMostLeavesOfEightBlocks) {
+    tuning.second = second_of_longest(spec, target, shape.trigger);
+  } else if (second.cluster > 1) {
+    const auto few = schedule_in_registers(spec, second);
+    if (few && *few != tuning) tuning.second = {*few, Tuning::Takes::kFew};
+  } else if (second.threads != 0 && shape.cluster == 1) {
+    const Schedule many = complete_schedule(spec, target, second);
     // Without a weight two shapes may be one schedule.
-    if (second != tuning) tuning.second = {second, Tuning::Takes::kMany, many.from};
+    if (many != tuning) tuning.second = {many, Tuning::Takes::kMany, second.from};
   }
   return tuning;
 }
@@ -186,18 +180,19 @@ Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockSh
 Tuning launch_plan(const NormSpec& spec, const Target& target) {
   const int leaves = leaves_of(spec);
   BlockShape shape = find_shape(kPlans, spec, leaves);
-  BlockShape many = find_shape(kPlansForMany, spec, leaves);
+  BlockShape second = find_shape(kSecondPlans, spec, leaves);
   if (leaves > 32 && leaves <= 2048 && realigns(spec, 32)) {
     shape = realigned_shape(spec, leaves);
-    many = {};
+    second = {};
   }
   if (target.sm < kFirstWithClusters) {
     shape.threads = std::min(shape.threads * shape.cluster, 1024);
     shape.cluster = 1;
+    if (second.cluster > 1) second = {};
   }
   // Found by compiling them all: wide inputs do not fit the 64 registers of 1024 threads.
   if (shape.threads == 1024 && leaf_costs(spec, 1024).input > 8) shape.threads = 512;
-  return complete_tuning(spec, target, shape, many);
+  return complete_tuning(spec, target, shape, second);
 }
 
 }  // namespace rmsjit

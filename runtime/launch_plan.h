@@ -5,6 +5,8 @@
 #ifndef RMSJIT_LAUNCH_PLAN_H_
 #define RMSJIT_LAUNCH_PLAN_H_
 
+#include <optional>
+
 #include "rmsjit/spec.h"
 #include "rmsjit/target.h"
 #include "templates/render_spec.h"
@@ -24,17 +26,21 @@ struct BlockShape {
   Trigger trigger = Trigger::kEnd;
   int cluster = 1;
   WeightLoad weight = WeightLoad::kEarly;
-  int from = 0;  // rows a multiprocessor; more than 0 in a second schedule for many rows
+  int from = 0;  // rows a multiprocessor; more than 0 in a second schedule for many rows alone
 };
 
 // The rest of a schedule: what is kept in registers and how many loads are in flight, from the
 // registers that such a block leaves a thread.
 Schedule complete_schedule(const NormSpec& spec, const Target& target, const BlockShape& shape);
 
-// The plan of such a block, with its second schedule: a row's cluster decides whether it has one,
-// and else `many`, if that has threads. launch_plan and `tune` use it.
+// The same for launches of few rows: each of the row's blocks keeps all of its part in registers,
+// with its loads in flight together. None if they have too few.
+std::optional<Schedule> schedule_in_registers(const NormSpec& spec, const BlockShape& shape);
+
+// The plan of such a block, with its second schedule: that of the longest rows, and else `second`,
+// if that has threads: a cluster for few rows, a block for many. launch_plan and `tune` use it.
 Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockShape& shape,
-                       const BlockShape& many = {});
+                       const BlockShape& second = {});
 
 }  // namespace rmsjit
 

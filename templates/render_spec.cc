@@ -21,10 +21,6 @@ const char* type_name(DType dtype) {
   }
 }
 
-const char* trigger_name(Trigger trigger) {
-  return trigger == Trigger::kWait ? "wait" : trigger == Trigger::kLoads ? "loads" : "end";
-}
-
 std::string cluster_dims(const Schedule& schedule) {
   return schedule.cluster > 1 ? fmt::format(" __cluster_dims__({}, 1, 1)", schedule.cluster) : "";
 }
@@ -43,7 +39,7 @@ std::string schedule_text(const Schedule& schedule) {
       "threads={},rows={},cluster={},registers={},shared={},weight={},trigger={},chunk={}",
       schedule.threads_per_row, schedule.max_rows_per_block, schedule.cluster,
       schedule.register_slots, schedule.shared_slots, schedule.weight_early ? "early" : "late",
-      trigger_name(schedule.trigger), schedule.load_chunk);
+      kTriggerNames[static_cast<int>(schedule.trigger)], schedule.load_chunk);
 }
 
 std::string takes_text(const Tuning::Second& second) {
@@ -150,6 +146,7 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
   const auto choices = [&](const Schedule& of) {
     constant("kWeightEarly", of.weight_early);
     constant("kTriggerAtWait", pdl && of.trigger == Trigger::kWait);
+    constant("kTriggerAtIssue", pdl && of.trigger == Trigger::kIssue);
     constant("kTriggerAtLoads", pdl && of.trigger == Trigger::kLoads);
     constant("kTriggerAtEnd", pdl && of.trigger == Trigger::kEnd);
   };

@@ -12,11 +12,12 @@
 
 namespace rmsjit {
 
-// Under PDL, when the next kernel may start: right after this one's wait, behind its loads, or after
-// its stores. It waits for the end of this one in any case before it touches memory. Behind the
-// loads is where ptxas makes it, as a rule where the first of them is used, which is when it has
-// arrived (tools/bench/trigger_places.py shows each plan's).
-enum class Trigger { kWait, kLoads, kEnd };
+// Under PDL, when the next kernel may start: right after this one's wait, when its loads are
+// issued, behind the loads where ptxas makes it (as a rule where the first of them is used, which
+// is when it has arrived; tools/bench/trigger_places.py shows each plan's), or after its stores. It
+// waits for the end of this one in any case before it touches memory.
+enum class Trigger { kWait, kIssue, kLoads, kEnd };
+inline constexpr const char* kTriggerNames[] = {"wait", "issue", "loads", "end"};
 
 // How an entry deals rows to threads. No choice here changes a bit of the result (DESIGN: the fixed
 // sum).

@@ -139,7 +139,9 @@ struct RowWork {
       for (int i = 0; i < kTerms; ++i) load_inputs(kFirst + i * kStep, x_in[i], r_in[i]);
       if constexpr (kFirst == 0) {
         if constexpr (kWeightEarly && !Spec::kConstantWeight) load_early_weights();
-        if constexpr (Spec::kTriggerAtLoads) pdl_trigger();
+        if constexpr (Spec::kTriggerAtIssue || Spec::kTriggerAtLoads) pdl_trigger();
+        // Nothing that reads what the loads bring comes before this.
+        if constexpr (Spec::kTriggerAtIssue) compute_before(x);
       }
       RMSJIT_UNROLL
       for (int i = 0; i < kTerms; ++i) {

@@ -34,6 +34,7 @@ struct Spec {
     kConstantWeight = false,
     kWeightEarly = true,
     kTriggerAtWait = true,
+    kTriggerAtIssue = false,
     kTriggerAtLoads = false,
     kTriggerAtEnd = false,
     kRealign = false,

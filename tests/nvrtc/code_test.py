@@ -13,7 +13,7 @@ from benchlib import sass
 from benchlib.sass import places
 
 AOT = sys.argv.pop(1)
-CONSTANT = "hidden=4096,residual=add,pdl=on,constant_weight=on"
+CONSTANT = "hidden=2048,residual=add,pdl=on,constant_weight=on"
 SPECS = [
     "hidden=4096",
     "hidden=4096,residual=add,y_placement=in_place",

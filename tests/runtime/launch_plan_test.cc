@@ -62,8 +62,11 @@ void expect_legal(const NormSpec& spec, const Target& target) {
   EXPECT_FALSE(static_cast<const Schedule&>(t) == static_cast<const Schedule&>(t.second))
       << "the same entry twice";
   const bool many = t.second.takes == Tuning::Takes::kMany;
-  EXPECT_EQ(many, t.cluster == 1) << "what a cluster's rows win is for few rows, or for all";
+  EXPECT_EQ(many, t.second.cluster == 1) << "a cluster is for few rows, or for all";
   EXPECT_EQ(many, t.second.rows_a_multiprocessor > 0);
+  EXPECT_LE(many ? t.cluster : 1, 1);
+  const bool few = t.second.takes == Tuning::Takes::kFew;
+  EXPECT_LE(few ? t.second.shared_slots : 0, 0) << "in registers";
 }
 
 TEST(LaunchPlan, IsLegalForEverySizeTypeAndTarget) {
@@ -117,6 +120,20 @@ TEST(LaunchPlan, GivesLongRowsASecondSchedule) {
   EXPECT_FALSE(has_second("hidden=65536,residual=add", 90)) << "in registers already";
   EXPECT_FALSE(has_second("hidden=262144,x=f32,residual=add", 90)) << "more than registers hold";
   EXPECT_FALSE(has_second("hidden=65536", 80));
+}
+
+TEST(LaunchPlan, GivesFewRowsOfMediumLengthAClusterWhereThereAreClusters) {
+  const auto second = [&](const char* text, int sm) {
+    return launch_plan(spec_of(text, Target{sm}), Target{sm}).second;
+  };
+  for (const char* text : {"hidden=8192", "hidden=4096,pdl=on", "hidden=12288,x=f16"}) {
+    SCOPED_TRACE(text);
+    EXPECT_EQ(launch_plan(spec_of(text, Target{90}), Target{90}).cluster, 1);
+    EXPECT_EQ(second(text, 90).takes, Tuning::Takes::kFew);
+    EXPECT_GT(second(text, 90).cluster, 1);
+    EXPECT_FALSE(second(text, 80));
+  }
+  EXPECT_FALSE(second("hidden=8191", 90)) << "realigned";
 }
 
 TEST(LaunchPlan, GivesShortRowsASecondScheduleForManyWhereItPays) {

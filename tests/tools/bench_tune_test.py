@@ -13,7 +13,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PLANS = ROOT / "runtime" / "plans" / "sm_90.inc"
-MANY = ROOT / "runtime" / "plans" / "sm_90_many.inc"
+SECOND = ROOT / "runtime" / "plans" / "sm_90_second.inc"
 RECORDS = sorted((ROOT / "tools" / "bench" / "results").glob("*tune*.json"))
 BENCH = sys.argv.pop(1)
 STUB = sys.argv.pop(1)
@@ -32,7 +32,7 @@ class Tune(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.plans = self.folder / "plans.inc"
-        self.many = self.folder / "plans_many.inc"
+        self.second = self.folder / "plans_second.inc"
 
     def record(self, cells, name="record.json"):
         path = self.folder / name
@@ -54,7 +54,7 @@ class Tune(unittest.TestCase):
         plan = "{1024, {256, 1, kEnd}"
         self.assertIn(plan, text)
         self.plans.write_text(text.replace(plan, "{1024, {128, 4, kEnd}"))
-        self.many.write_text(MANY.read_text())
+        self.second.write_text(SECOND.read_text())
         self.assertEqual(tune(self.plans, RECORDS, "--check").returncode, 1)
         self.assertEqual(tune(self.plans, RECORDS).returncode, 0)
         self.assertEqual(self.plans.read_text(), text)
@@ -98,25 +98,61 @@ class Tune(unittest.TestCase):
 
     def test_a_second_schedule_takes_many_rows_where_one_is_three_percent_faster(self):
         self.plans.write_text("{512, {256, 1, kEnd}},\n")
-        self.many.write_text("{1 << 20, {}},\n")
-        first, none = self.plans.read_text(), self.many.read_text()
+        self.second.write_text("{1 << 20, {}},\n")
+        first, none = self.plans.read_text(), self.second.read_text()
         few = self.batches(256, [1.0, 2.0, 3.02, 6.05])
         self.assertEqual(tune(self.plans, [self.record([few, self.batches(128, [2, 3, 3, 6])])]).returncode, 0)
-        self.assertEqual((self.plans.read_text(), self.many.read_text()), (first, none))
+        self.assertEqual((self.plans.read_text(), self.second.read_text()), (first, none))
         many = self.batches(128, [2.0, 3.0, 2.9, 5.5], late=True)
         self.assertEqual(tune(self.plans, [self.record([few, many])]).returncode, 0)
         self.assertEqual(self.plans.read_text(), first)
         # From 1000 rows on: of those measured, from 1024.
         want = "{512, {128, 1, kEnd, 1, kLate, 10}},\n"
-        self.assertEqual(self.many.read_text(), want + none)
+        self.assertEqual(self.second.read_text(), want + none)
         self.assertEqual(tune(self.plans, [self.record([few, many])], "--check").returncode, 0)
+
+    def test_a_cluster_takes_few_rows_where_it_is_three_percent_faster(self):
+        self.plans.write_text("{512, {256, 1, kEnd}},\n")
+        self.second.write_text("{1 << 20, {}},\n")
+        single = self.batches(256, [2.0, 3.0, 4.0, 8.0])
+        few = {
+            "spec": "hidden=4096,x=bf16", "few": True, "multiprocessors": 100, "rows": [1],
+            "tuning": "threads=128,rows=1,cluster=4,trigger=issue", "us": [1.95],
+        }
+        # Not a plan for all rows, however fast.
+        self.assertEqual(tune(self.plans, [self.record([single, few])], "--check").returncode, 0)
+        few["us"] = [1.5]
+        self.assertEqual(tune(self.plans, [self.record([single, few])]).returncode, 0)
+        self.assertEqual(self.second.read_text(), "{512, {128, 1, kIssue, 4}},\n{1 << 20, {}},\n")
+        # With rows whose blocks have no multiprocessor each it does not count.
+        few.update(rows=[512], us=[0.1])
+        self.second.write_text("{1 << 20, {}},\n")
+        done = tune(self.plans, [self.record([single, few])], "--check")
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_the_files_serve_every_gpu_that_has_a_record(self):
+        self.plans.write_text("{512, {256, 1, kEnd}},\n")
+
+        def of(gpu, *cells):
+            path = self.record(list(cells), f"{gpu}.json")
+            path.write_text(path.read_text().replace('"none"', f'"{gpu}"'))
+            return path
+
+        one = of("one", self.cell(4096, 256, [1.0, 1.0]), self.cell(4096, 128, [1.3, 1.3]))
+        two = of("two", self.cell(4096, 256, [1.2, 1.2]), self.cell(4096, 128, [1.0, 1.0]))
+        self.assertEqual(tune(self.plans, [one, two], "--check").returncode, 0)
+        self.assertEqual(tune(self.plans, [two], "--check").returncode, 1)
+        # What the last GPU has not timed is not chosen; what another has not hinders nothing.
+        new = of("two", self.cell(4096, 256, [1.2, 1.2]), self.cell(4096, 64, [1.0, 1.0]))
+        self.assertEqual(tune(self.plans, [one, new]).returncode, 0)
+        self.assertEqual(self.plans.read_text(), "{512, {64, 1, kEnd}},\n")
 
     def test_without_a_file_for_them_there_are_no_second_schedules(self):
         self.plans.write_text("{512, {256, 1, kEnd}},\n")
         cells = [self.batches(256, [1.0, 2.0, 3.0, 6.0]), self.batches(128, [2, 3, 2, 4])]
         self.assertEqual(tune(self.plans, [self.record(cells)]).returncode, 0)
         self.assertEqual(self.plans.read_text(), "{512, {256, 1, kEnd}},\n")
-        self.assertFalse(self.many.exists())
+        self.assertFalse(self.second.exists())
 
     def measured(self, variant, rows):
         """What a run on the stub printed, and the cells of its record."""
@@ -144,10 +180,24 @@ class Tune(unittest.TestCase):
             self.assertEqual([round(us, 4) for us in cell["us"]], [1, 3, 3])
         self.assertIn("1 cold: 3.00/3.00", done.stdout)
 
+    def test_plans_for_pdl_are_timed_before_and_after_the_default_stream_ran_kernels(self):
+        self.plans.write_text("{256, {128, 1, kEnd}, {}, {128, 1, kEnd}},\n{1 << 20, {}, {}, {}},\n")
+        _, cells = self.measured("x=bf16,pdl=on", "1,16,65536")
+        few = [cell for cell in cells if cell["few"]]
+        self.assertTrue(few)
+        for cell in cells:
+            pairs = list(zip(cell["rows"], cell["l2"], cell["default_stream"]))
+            rows = (1, 16) if cell["few"] else (1, 16, 65536)
+            first = [(r, l2, "unused") for r in rows for l2 in ("warm", "cold") if (r, l2) != (65536, "warm")]
+            # A launch of 256 MiB does not show how it begins.
+            second = [(r, l2, "used") for r in (1, 16) for l2 in ("warm", "cold")]
+            self.assertEqual(pairs, first + second)
+            self.assertEqual([round(us, 4) for us in cell["us"]], [3 if l2 == "cold" else 1 for _, l2, _ in pairs])
+
     def test_sizes_are_those_of_both_files_and_what_cannot_be_shipped_fails_nothing(self):
         plan = "{512, 1, kEnd, 8}"
         self.plans.write_text(f"{{1 << 20, {plan}, {plan}, {plan}, {plan}}},\n")
-        self.many.write_text("{32768, {}, {}, {}, {}},\n{1 << 20, {}, {}, {}, {}},\n")
+        self.second.write_text("{32768, {}, {}, {}, {}},\n{1 << 20, {}, {}, {}, {}},\n")
         done, cells = self.measured("x=bf16,residual=add,pdl=on", "1")
         self.assertIn("hidden=262144,x=bf16,residual=add,pdl=on, threads=", done.stderr)
         self.assertTrue(cells)
@@ -164,7 +214,7 @@ class Tune(unittest.TestCase):
         cold[0]["l2"] = ["cold"]
         done = tune(self.plans, [self.record(cold)])
         self.assertEqual(done.returncode, 3)
-        self.assertIn("rows, l2 and us of a cell are not of one length", done.stderr)
+        self.assertIn("rows, l2, default_stream and us of a cell are not of one length", done.stderr)
 
     def test_counts_below_one_are_bad_usage(self):
         for option in ("--rows", "--hidden", "--rounds"):

@@ -18,13 +18,30 @@ std::vector<int> thread_counts(int leaves) {
   return threads;
 }
 
-constexpr int kFewestLeavesOfACluster = 2048;
+// Beyond the most, launches of few rows take the schedule of all (complete_tuning).
+constexpr int kFewestLeavesOfACluster = 1024, kFewestLeavesForFew = 256, kMostLeavesForFew = 16384;
+constexpr int kBlocks[] = {2, 4, 8};
+
+// A row of 1 to 8 leaves a thread.
+std::vector<BlockShape> shapes_for_few(int leaves) {
+  std::vector<BlockShape> shapes;
+  if (leaves < kFewestLeavesForFew || leaves > kMostLeavesForFew) return shapes;
+  for (int cluster : kBlocks) {
+    for (int t = 64; t <= 512; t *= 2) {
+      if (t * cluster <= leaves && leaves <= 8 * t * cluster) {
+        shapes.push_back({t, 1, Trigger::kEnd, cluster});
+      }
+    }
+  }
+  return shapes;
+}
 
 }  // namespace
 
 std::vector<PlanCandidate> plan_candidates(const NormSpec& spec, const Target& target) {
   std::vector<Trigger> triggers = {Trigger::kEnd};
-  if (spec.pdl == Pdl::kOn) triggers = {Trigger::kWait, Trigger::kLoads, Trigger::kEnd};
+  if (spec.pdl == Pdl::kOn)
+    triggers = {Trigger::kWait, Trigger::kIssue, Trigger::kLoads, Trigger::kEnd};
   std::vector<BlockShape> shapes;
   const int leaves = leaves_of(spec);
   for (int t : thread_counts(leaves)) {
@@ -36,7 +53,7 @@ std::vector<PlanCandidate> plan_candidates(const NormSpec& spec, const Target& t
   }
   // Clusters: a row of 2 to 16 leaves a thread.
   if (leaves >= kFewestLeavesOfACluster && target.sm >= 90) {
-    for (int cluster : {2, 4, 8}) {
+    for (int cluster : kBlocks) {
       for (int t = 128; t <= 1024; t *= 2) {
         const int row = t * cluster;
         if (leaves <= 16 * row && leaves >= 2 * row)
@@ -56,9 +73,18 @@ std::vector<PlanCandidate> plan_candidates(const NormSpec& spec, const Target& t
   for (const BlockShape& shape : shapes) {
     for (Trigger trigger : triggers) {
       const Tuning early = plan_of(shape, trigger, WeightLoad::kEarly);
-      out.push_back({early, false});
+      out.push_back({early});
       if (early.weight_early && early.register_slots != 1) {
         out.push_back({plan_of(shape, trigger, WeightLoad::kLate), true});
+      }
+    }
+  }
+  if (target.sm < 90) return out;
+  for (BlockShape shape : shapes_for_few(leaves)) {
+    for (Trigger trigger : triggers) {
+      shape.trigger = trigger;
+      if (const auto few = schedule_in_registers(spec, shape)) {
+        out.push_back({.tuning = {*few, {}}, .few = true});
       }
     }
   }

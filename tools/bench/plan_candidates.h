@@ -14,9 +14,11 @@ namespace rmsjit::bench {
 struct PlanCandidate {
   Tuning tuning;
   bool late = false;  // its weight, by choice
+  bool few = false;   // a second schedule for few rows: timed where it would be taken
 };
 
-// Every block that the fixed sum allows and that could pay: at most 16 leaves a thread.
+// Every block that the fixed sum allows and that could pay: at most 16 leaves a thread; clusters in
+// registers for few rows.
 std::vector<PlanCandidate> plan_candidates(const NormSpec& spec, const Target& target);
 
 }  // namespace rmsjit::bench

@@ -19,22 +19,27 @@ constexpr double kWorthASecondEntry = 1.005;  // of all
 constexpr int64_t kFewestMany = 2;            // rows a multiprocessor
 constexpr int64_t kMostLeavesOfAShortRow = 64;
 
-// A plan, and perhaps another from a row count on.
+// A plan, and perhaps another from a row count on, or a cluster for few rows.
 struct Pair {
   const TimedPlan* first = nullptr;
   const TimedPlan* second = nullptr;
-  int64_t from = 0;  // rows
+  int64_t from = 0;  // rows, of a second plan for many
   double cost = 1e30;
 
-  double us(int64_t rows, size_t i) const {
-    return (second != nullptr && rows >= from ? second : first)->us.at(i);
+  bool second_takes(const TimedPoints& points, size_t i) const {
+    if (second == nullptr) return false;
+    if (!second->few) return points.rows[i] >= from;
+    return points.rows[i] * second->shape.cluster <= points.multiprocessors;
   }
-  // As the file for many rows has it: so many rows a multiprocessor that `from` is the least row
-  // count measured which is not below.
+  double us(const TimedSpec& spec, size_t g, size_t i) const {
+    return (second_takes(spec.gpus[g], i) ? second : first)->us[g][i];
+  }
+  // As the file has it: for many rows so many a multiprocessor that `from` is the least row count
+  // measured which is not below.
   std::string second_text(int64_t multiprocessors) const {
     if (second == nullptr) return "{}";
     BlockShape shape = second->shape;
-    shape.from = static_cast<int>((from - 1) / multiprocessors);
+    if (!second->few) shape.from = static_cast<int>((from - 1) / multiprocessors);
     return plan_text(shape);
   }
 };
@@ -42,9 +47,17 @@ struct Pair {
 class Choice {
  public:
   Choice(const TimedSpec& spec, const std::string& current, const std::string* current_second)
-      : spec_(spec), best_(spec.rows.size(), 1e30) {
-    for (const TimedPlan& plan : spec.plans) {
-      for (size_t i = 0; i < best_.size(); ++i) best_[i] = std::min(best_[i], plan.us.at(i));
+      : spec_(spec) {
+    for (size_t g = 0; g < spec.gpus.size(); ++g) {
+      auto& best = best_.emplace_back(spec.gpus[g].size(), 1e30);
+      for (const TimedPlan& plan : spec.plans) {
+        for (size_t i = 0; i < best.size(); ++i) best[i] = std::fmin(best[i], plan.us[g][i]);
+      }
+    }
+    for (size_t g = 0; g < spec.gpus.size(); ++g) {
+      double least = 1e30;
+      for (const TimedPlan& plan : spec.plans) least = std::fmin(least, cost_on(g, {&plan}));
+      least_.push_back(least);
     }
     Pair kept, single;
     const auto look_at = [&](Pair pair) {
@@ -52,18 +65,16 @@ class Choice {
       if (pair.cost < chosen_.cost) chosen_ = pair;
       if (pair.second == nullptr && pair.cost < single.cost) single = pair;
       const bool same_second =
-          current_second == nullptr || pair.second_text(spec.multiprocessors) == *current_second;
+          current_second == nullptr || pair.second_text(multiprocessors()) == *current_second;
       if (pair.first->text() == current && same_second) kept = pair;
     };
     for (const TimedPlan& plan : spec.plans) {
       if (!eligible(plan)) continue;
       look_at({&plan});
-      if (current_second == nullptr || plan.shape.cluster > 1) continue;
-      for (const int64_t from : spec.rows) {
-        if (from <= kFewestMany * spec.multiprocessors) continue;
-        for (const TimedPlan& second : spec.plans) {
-          const Pair pair{&plan, &second, from};
-          if (may_be_second(second) && worth_a_schedule(pair)) look_at(pair);
+      if (current_second == nullptr) continue;
+      for (const TimedPlan& second : spec.plans) {
+        for (const Pair& pair : pairs(plan, second)) {
+          if (worth_a_schedule(pair)) look_at(pair);
         }
       }
     }
@@ -77,66 +88,109 @@ class Choice {
 
   // first is null: no eligible plan was timed.
   const Pair& chosen() const { return chosen_; }
+  std::string second_text() const { return chosen_.second_text(multiprocessors()); }
 
   void print(bool changed) const {
     std::string plans = chosen_.first->text();
-    if (chosen_.second != nullptr) plans += ' ' + chosen_.second_text(spec_.multiprocessors);
+    if (chosen_.second != nullptr) plans += ' ' + second_text();
     std::string line =
         fmt::format("{:<44} {:<18} {:+5.1f}%", spec_.text, plans, 100 * (chosen_.cost - 1));
-    for (size_t i = 0; i < best_.size(); ++i) {
-      line += fmt::format("  {}: {:.2f}/{:.2f}", spec_.point(i), us(i), best_[i]);
-    }
+    each_point([&](size_t g, size_t i, double us) {
+      if (!std::isnan(us)) line += fmt::format("  {}: {:.2f}/{:.2f}", point(g, i), us, best_[g][i]);
+    });
     std::puts((line + (changed ? "  changed" : "")).c_str());
-    for (size_t i = 0; i < best_.size(); ++i) {
-      if (us(i) <= kWorthASecondPlan * best_[i]) continue;
-      const auto faster = std::min_element(
-          spec_.plans.begin(), spec_.plans.end(),
-          [i](const TimedPlan& a, const TimedPlan& b) { return a.us[i] < b.us[i]; });
-      std::puts(fmt::format("    rows {}: {} takes {:.1f} % less", spec_.point(i), faster->text(),
-                            100 * (1 - best_[i] / us(i)))
+    each_point([&](size_t g, size_t i, double us) {
+      if (!(us > kWorthASecondPlan * best_[g][i])) return;
+      const auto faster =
+          std::find_if(spec_.plans.begin(), spec_.plans.end(),
+                       [&](const TimedPlan& plan) { return plan.us[g][i] == best_[g][i]; });
+      std::puts(fmt::format("    rows {}: {} takes {:.1f} % less", point(g, i), faster->text(),
+                            100 * (1 - best_[g][i] / us))
                     .c_str());
-    }
+    });
   }
 
   double worst() const {
     double worst = 1;
-    for (size_t i = 0; i < best_.size(); ++i) worst = std::max(worst, us(i) / best_[i]);
+    each_point([&](size_t g, size_t i, double us) { worst = std::fmax(worst, us / best_[g][i]); });
     return worst;
   }
 
  private:
+  int64_t multiprocessors() const { return spec_.gpus.back().multiprocessors; }
+  std::string point(size_t g, size_t i) const {
+    const TimedPoints& points = spec_.gpus[g];
+    return points.text(i) + (spec_.gpus.size() > 1 ? " on " + points.gpu : "");
+  }
+  template <class Do>
+  void each_point(const Do& work) const {
+    for (size_t g = 0; g < best_.size(); ++g) {
+      for (size_t i = 0; i < best_[g].size(); ++i) work(g, i, chosen_.us(spec_, g, i));
+    }
+  }
   bool eligible(const TimedPlan& plan) const {
     int64_t needed = 1;
     while (needed < spec_.leaves) needed *= 2;
-    return spec_.leaves > 32 || plan.shape.threads == needed;
+    const bool timed = !std::isnan(cost_on(best_.size() - 1, {&plan}));
+    return timed && !plan.few && (spec_.leaves > 32 || plan.shape.threads == needed);
   }
-  bool may_be_second(const TimedPlan& plan) const {
+  // The pairs that the two may make. A plain cluster is for many rows, as a block is; one with a
+  // residual has its registers already.
+  std::vector<Pair> pairs(const TimedPlan& first, const TimedPlan& second) const {
+    if (second.few) {
+      const bool add = spec_.column % 2 == 1;
+      if (first.shape.cluster > 1 && add) return {};
+      return {{&first, &second}};
+    }
+    std::vector<Pair> out;
+    if (first.shape.cluster > 1 || second.shape.cluster > 1) return out;
     const bool late =
-        plan.shape.trigger == Trigger::kWait || plan.shape.weight == WeightLoad::kLate;
-    return plan.shape.cluster == 1 && (spec_.leaves > kMostLeavesOfAShortRow || !late);
+        second.shape.trigger == Trigger::kWait || second.shape.weight == WeightLoad::kLate;
+    if (spec_.leaves <= kMostLeavesOfAShortRow && late) return out;
+    for (const int64_t from : spec_.gpus.back().rows) {
+      if (from > kFewestMany * multiprocessors()) out.push_back({&first, &second, from});
+    }
+    return out;
   }
-  double us(size_t i) const { return chosen_.us(spec_.rows[i], i); }
   bool worth_a_schedule(const Pair& pair) const {
-    for (size_t i = 0; i < best_.size(); ++i) {
-      if (spec_.rows[i] < pair.from) continue;
-      if (pair.first->us[i] > kWorthASecondPlan * pair.second->us[i]) return true;
+    for (size_t g = 0; g < best_.size(); ++g) {
+      for (size_t i = 0; i < best_[g].size(); ++i) {
+        if (pair.second_takes(spec_.gpus[g], i) &&
+            pair.first->us[g][i] > kWorthASecondPlan * pair.second->us[g][i]) {
+          return true;
+        }
+      }
     }
     return false;
   }
+  // NaN where the GPU has not timed all of it.
+  double cost_on(size_t g, const Pair& pair) const {
+    double sum = 0;
+    for (size_t i = 0; i < best_[g].size(); ++i) {
+      sum += std::log(pair.us(spec_, g, i) / best_[g][i]);
+    }
+    return std::exp(sum / static_cast<double>(best_[g].size()));
+  }
   double cost(const Pair& pair) const {
     double sum = 0;
-    for (size_t i = 0; i < best_.size(); ++i) sum += std::log(pair.us(spec_.rows[i], i) / best_[i]);
+    for (size_t g = 0; g < best_.size(); ++g) {
+      const double cost = cost_on(g, pair);
+      if (g + 1 == best_.size() && std::isnan(cost)) return 1e30;
+      sum += std::log(std::isnan(cost) ? least_[g] : cost);
+    }
     return std::exp(sum / static_cast<double>(best_.size()));
   }
 
   const TimedSpec& spec_;
-  std::vector<double> best_;
+  std::vector<std::vector<double>> best_;  // a GPU, a point
+  std::vector<double> least_;              // a GPU: of the cheapest plan that it has timed
   Pair chosen_;
 };
 
 }  // namespace
 
-int choose_plans(const nlohmann::ordered_json& cells, PlanFile& file, PlanFile* many) {
+int choose_plans(const std::vector<nlohmann::ordered_json>& records, PlanFile& file,
+                 PlanFile* second_file) {
   std::puts("spec, plan, its cost over the row counts, then rows: its us / the best us");
   int changed = 0, count = 0;
   double log_cost = 0, worst = 1;
@@ -145,22 +199,23 @@ int choose_plans(const nlohmann::ordered_json& cells, PlanFile& file, PlanFile* 
     into.set(spec.leaves, spec.column, plan);
     ++changed;
   };
-  std::vector<TimedSpec> specs = read_tune_cells(cells);
+  std::vector<TimedSpec> specs = read_tune_records(records);
   // The largest first: a size without a row of its own has the next larger one's, which is then
   // what it stays.
   std::stable_sort(specs.begin(), specs.end(),
                    [](const TimedSpec& a, const TimedSpec& b) { return a.leaves > b.leaves; });
   for (const TimedSpec& spec : specs) {
-    const std::string* second = many == nullptr ? nullptr : &many->plan(spec.leaves, spec.column);
+    const std::string* second =
+        second_file == nullptr ? nullptr : &second_file->plan(spec.leaves, spec.column);
     const Choice choice(spec, file.plan(spec.leaves, spec.column), second);
     const Pair& chosen = choice.chosen();
     if (chosen.first == nullptr) continue;
     const int before = changed;
     const std::string first_text = chosen.first->text();
-    const std::string second_text = chosen.second_text(spec.multiprocessors);
+    const std::string second_text = choice.second_text();
     if (spec.in_file) {
       put(file, spec, first_text);
-      if (many != nullptr) put(*many, spec, second_text);
+      if (second_file != nullptr) put(*second_file, spec, second_text);
     }
     choice.print(changed != before);
     log_cost += std::log(chosen.cost);

@@ -4,18 +4,21 @@
 // given.
 //
 // The rule. One spec has one plan for every row count, so a plan's cost is the geometric mean, over
-// the record's points (a row count, L2-warm or L2-cold), of its time over the best time of any plan
-// there. The cheapest plan is chosen, but the plan that the file already has stays unless another
-// costs 1 % less: a new plan is a new key, and every bundle would have to be built again. Up to 32
-// leaves only plans with as many threads a row as leaves are eligible, because launch_plan scales
-// such a row to smaller sizes.
+// a record's points (a row count, L2-warm or L2-cold), of its time over the best time of any plan
+// there; over GPUs it is the geometric mean of their costs, since the file serves them all. Only
+// plans that the last GPU has timed are eligible; another that has not timed one counts it as the
+// best that it has: it hinders nothing new, and its next sweep decides. The cheapest plan is
+// chosen, but the plan that the file already has stays unless another costs 1 % less: a new plan is
+// a new key, and every bundle would have to be built again. Up to 32 leaves only plans with as many
+// threads a row as leaves are eligible, because launch_plan scales such a row to smaller sizes.
 //
-// A second schedule for many rows, from one of the row counts on, makes a pair, which costs what
-// its parts cost where they are taken. The cheapest pair is chosen if it costs 0.5 % less than the
-// cheapest plan and at some row count its second part is more than 3 % faster than the first; it
-// stays under the same rule. For rows of at most 64 leaves it may not trigger at the wait or load
-// the weight late: of many such rows the committed records hold L2-cold times only, and L2-warm
-// those cost up to 40 % (tools/bench/results/NOTES.md).
+// A second schedule makes a pair, which costs what its parts cost where they are taken: another
+// plan from one of the row counts on, or a cluster in registers while each of its blocks has a
+// multiprocessor. The cheapest pair is chosen if it costs 0.5 % less than the cheapest plan and at
+// some row count its second part is more than 3 % faster than the first; it stays under the same
+// rule. For many rows of at most 64 leaves it may not trigger at the wait or load the weight late:
+// of many such rows the H100's records hold L2-cold times only, and L2-warm those cost up to 40 %
+// (tools/bench/results/NOTES.md).
 #ifndef RMSJIT_BENCH_PLAN_CHOICE_H_
 #define RMSJIT_BENCH_PLAN_CHOICE_H_
 
@@ -59,11 +62,12 @@ class PlanFile {
   std::vector<Row> rows_;
 };
 
-// Chooses a plan for every spec in `cells` (of a tune record: tune_record.h), puts it into `file`,
-// and a second schedule for many rows into `many` (null: none is chosen), and prints what that
-// costs: a line a spec, and one for each point at which another plan is more than 3 % faster.
-// Returns how many plans of the files changed. Throws CudaError for cells that are not of a record.
-int choose_plans(const nlohmann::ordered_json& cells, PlanFile& file, PlanFile* many);
+// Chooses a plan for every spec of the records (tune_record.h), puts it into `file` and a second
+// schedule into `second` (null: none is chosen), and prints what that costs: a line a spec, and one
+// for each point at which another plan is more than 3 % faster. Returns how many plans of the files
+// changed. Throws CudaError for what is not a record.
+int choose_plans(const std::vector<nlohmann::ordered_json>& records, PlanFile& file,
+                 PlanFile* second);
 
 }  // namespace rmsjit::bench
 

@@ -12,9 +12,9 @@
 namespace rmsjit::bench {
 
 std::string plan_text(const BlockShape& shape) {
-  constexpr const char* kTriggers[] = {"kWait", "kLoads", "kEnd"};
-  static_assert(static_cast<int>(Trigger::kWait) == 0 && static_cast<int>(Trigger::kLoads) == 1 &&
-                static_cast<int>(Trigger::kEnd) == 2);
+  constexpr const char* kTriggers[] = {"kWait", "kIssue", "kLoads", "kEnd"};
+  static_assert(static_cast<int>(Trigger::kWait) == 0 && static_cast<int>(Trigger::kIssue) == 1 &&
+                static_cast<int>(Trigger::kLoads) == 2 && static_cast<int>(Trigger::kEnd) == 3);
   std::string text = fmt::format("{{{}, {}, {}", shape.threads, shape.rows,
                                  kTriggers[static_cast<int>(shape.trigger)]);
   const bool late = shape.weight == WeightLoad::kLate;

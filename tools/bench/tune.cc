@@ -23,12 +23,40 @@
 namespace rmsjit::bench {
 namespace {
 
+// Where a plan is timed.
+struct Point {
+  int64_t rows;
+  bool cold;  // L2: every launch of a graph on tensors that nothing has read before it
+  bool default_stream_used;  // use_default_stream
+  int launches;              // of a graph: enough that its own start does not count
+};
+
 struct Candidate {
   KernelId id;
   bool late = false;  // its weight, by choice
-  std::string image;
-  std::string error;
-  std::vector<double> us;  // one a point
+  bool few = false;
+  std::string image = {};
+  std::string error = {};
+  std::vector<Point> points = {};
+  std::vector<double> us = {};  // one a point
+
+  bool is_timed_at(const Point& point, int multiprocessors) const {
+    return !few || point.rows * id.tuning.cluster <= multiprocessors;
+  }
+};
+
+// A spec's plans.
+struct Group {
+  std::vector<Candidate> candidates;
+
+  const NormSpec& spec() const { return candidates.front().id.spec; }
+  std::vector<Candidate*> usable() {
+    std::vector<Candidate*> out;
+    for (Candidate& c : candidates) {
+      if (c.error.empty()) out.push_back(&c);
+    }
+    return out;
+  }
 };
 
 void compile_all(std::vector<Candidate*> work, Compiler& compiler, int jobs) {
@@ -50,49 +78,48 @@ void compile_all(std::vector<Candidate*> work, Compiler& compiler, int jobs) {
   for (std::thread& thread : threads) thread.join();
 }
 
-// Where a plan is timed.
-struct Point {
-  int64_t rows;
-  bool cold;     // L2: every launch of a graph on tensors that nothing has read before it
-  int launches;  // of a graph: enough that its own start does not count
-};
-
 constexpr int kWarmSets = 4;
 constexpr int64_t kWarmBytes = 40 << 20;          // of the warm sets together: they stay in an L2
 constexpr int64_t kMostBytes = int64_t{1} << 30;  // beyond, bandwidth alone decides
+constexpr int64_t kFewBytes = 16 << 20;           // beyond, how a launch begins hardly matters
 constexpr size_t kOverwrittenBytes = 192 << 20;
 
-std::vector<Point> points_of(const NormSpec& spec, const std::vector<int64_t>& row_counts) {
+std::vector<Point> points_of(const NormSpec& spec, const std::vector<int64_t>& row_counts,
+                             bool used) {
   std::vector<Point> points;
   for (const int64_t rows : row_counts) {
     const int64_t bytes = rows * spec.hidden * 2 * (spec.has_residual() ? 4 : 2);
+    if (used && bytes > kFewBytes) continue;
     const int launches =
         static_cast<int>(std::clamp<int64_t>((int64_t{1} << 30) / bytes, 4, 96) / 4 * 4);
-    if (kWarmSets * bytes <= kWarmBytes) points.push_back({rows, false, launches});
-    if (bytes <= kMostBytes) points.push_back({rows, true, launches});
+    if (kWarmSets * bytes <= kWarmBytes) points.push_back({rows, false, used, launches});
+    if (bytes <= kMostBytes) points.push_back({rows, true, used, launches});
   }
   return points;
 }
 
-// Medians of every candidate at one point, in turn round after round.
-void time_at(const Cuda& cuda, const Point& point,
-             const std::vector<std::unique_ptr<KernelUnderTest>>& kernels,
-             const std::vector<Candidate*>& work, int rounds) {
+// Medians at one point of every kernel that is not null, in turn round after round.
+void time_at(const Cuda& cuda, const Point& point, const std::vector<Candidate*>& work,
+             const std::vector<std::unique_ptr<KernelUnderTest>>& kernels, int rounds) {
   const Stream stream(cuda);
   const std::vector<TensorSet> sets = make_tensor_sets(cuda, work.front()->id.spec, point.rows,
                                                        point.cold ? point.launches : kWarmSets);
   const Buffer other(cuda, point.cold ? kOverwrittenBytes : 0);
+  const int multiprocessors = cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+  std::vector<Candidate*> timed;
   std::vector<std::unique_ptr<Graph>> graphs;
-  for (const auto& kernel : kernels) {
+  for (size_t k = 0; k < work.size(); ++k) {
+    if (!work[k]->is_timed_at(point, multiprocessors)) continue;
+    timed.push_back(work[k]);
     graphs.push_back(std::make_unique<Graph>(cuda, stream, [&](CUstream s) {
       for (size_t i = 0; i < static_cast<size_t>(point.launches); ++i) {
-        kernel->launch(s, sets[i % sets.size()], point.rows);
+        kernels[k]->launch(s, sets[i % sets.size()], point.rows);
       }
     }));
     graphs.back()->launch();
   }
   stream.synchronize();
-  std::vector<std::vector<double>> times(kernels.size());
+  std::vector<std::vector<double>> times(graphs.size());
   for (int round = 0; round < rounds; ++round) {
     for (size_t i = 0; i < graphs.size(); ++i) {
       const double us = point.cold ? graphs[i]->time_us([&] {
@@ -102,63 +129,76 @@ void time_at(const Cuda& cuda, const Point& point,
       times[i].push_back(us / point.launches);
     }
   }
-  for (size_t i = 0; i < work.size(); ++i) work[i]->us.push_back(median(times[i]));
+  for (size_t i = 0; i < timed.size(); ++i) {
+    timed[i]->points.push_back(point);
+    timed[i]->us.push_back(median(times[i]));
+  }
 }
 
-void time_candidates(const Cuda& cuda, const std::vector<Candidate*>& work,
-                     const std::vector<Point>& points, int rounds) {
+void time_group(const Cuda& cuda, Group& group, const std::vector<Point>& points, int rounds) {
+  const std::vector<Candidate*> work = group.usable();
+  if (work.empty()) return;
   std::vector<std::unique_ptr<KernelUnderTest>> kernels;
-  for (Candidate* c : work)
+  for (Candidate* c : work) {
     kernels.push_back(std::make_unique<KernelUnderTest>(cuda, c->id, c->image));
-  for (const Point& point : points) time_at(cuda, point, kernels, work, rounds);
+  }
+  for (const Point& point : points) time_at(cuda, point, work, kernels, rounds);
 }
 
-nlohmann::ordered_json cells_of(const std::vector<Candidate*>& work,
-                                const std::vector<Point>& points, int multiprocessors) {
+// A context whose default stream has run some ten kernels starts the kernels of every other stream
+// later, for good (tools/bench/results/NOTES.md): a plan for PDL has to suit processes of both
+// kinds.
+void use_default_stream(const Cuda& cuda) {
+  Buffer buffer(cuda, 1 << 20);
+  for (int i = 0; i < 100; ++i) buffer.fill(static_cast<unsigned char>(i));
+  cuda.synchronize();
+}
+
+nlohmann::ordered_json cell_of(const Candidate& c, int multiprocessors) {
   std::vector<int64_t> rows;
-  std::vector<const char*> l2;
-  for (const Point& point : points) {
+  std::vector<const char*> l2, default_stream;
+  for (const Point& point : c.points) {
     rows.push_back(point.rows);
     l2.push_back(point.cold ? "cold" : "warm");
+    default_stream.push_back(point.default_stream_used ? "used" : "unused");
   }
-  nlohmann::ordered_json cells = nlohmann::ordered_json::array();
-  for (const Candidate* c : work) {
-    cells.push_back({{"spec", spec_text(c->id.spec)},
-                     {"tuning", tuning_text(c->id.tuning)},
-                     {"late", c->late},
-                     {"multiprocessors", multiprocessors},
-                     {"rows", rows},
-                     {"l2", l2},
-                     {"us", c->us}});
-  }
-  return cells;
+  return {{"spec", spec_text(c.id.spec)},
+          {"tuning", tuning_text(c.id.tuning)},
+          {"late", c.late},
+          {"few", c.few},
+          {"multiprocessors", multiprocessors},
+          {"rows", rows},
+          {"l2", l2},
+          {"default_stream", default_stream},
+          {"us", c.us}};
 }
 
 // Every spec's plans, compiled.
-std::vector<std::vector<Candidate>> compiled_candidates(const Target& target,
-                                                        const TuneOptions& options) {
-  std::vector<std::vector<Candidate>> groups;
+std::vector<Group> compiled_candidates(const Target& target, const TuneOptions& options) {
+  std::vector<Group> groups;
   for (const std::string& variant : options.variants) {
     for (int64_t hidden : options.hidden) {
       Result<NormSpec> spec = parse_spec(fmt::format("hidden={},{}", hidden, variant));
       if (!spec.ok()) throw CudaError(spec.message());
       Result<NormSpec> resolved = resolve(*spec, target);
       if (!resolved.ok()) throw CudaError(resolved.message());
-      auto& group = groups.emplace_back();
+      auto& group = groups.emplace_back().candidates;
       for (const PlanCandidate& plan : plan_candidates(*resolved, target)) {
-        group.push_back({KernelId{*resolved, target, plan.tuning}, plan.late, "", "", {}});
+        group.push_back({KernelId{*resolved, target, plan.tuning}, plan.late, plan.few});
       }
     }
   }
   std::vector<Candidate*> all;
   for (auto& group : groups) {
-    for (Candidate& c : group) all.push_back(&c);
+    for (Candidate& c : group.candidates) all.push_back(&c);
   }
+  // A worker process for each job: compiles of one process wait for each other.
   CompilerOptions compiler_options;
   compiler_options.nvrtc = options.nvrtc;
-  const std::unique_ptr<Compiler> compiler = make_inprocess_compiler(compiler_options);
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
-  compile_all(all, *compiler, options.jobs > 0 ? options.jobs : cores);
+  compiler_options.jobs =
+      options.jobs > 0 ? options.jobs : static_cast<int>(std::thread::hardware_concurrency());
+  compiler_options.warn = [](const std::string& why) { fmt::print(stderr, "{}\n", why); };
+  compile_all(all, *make_worker_compiler(compiler_options), compiler_options.jobs);
   return groups;
 }
 
@@ -169,45 +209,55 @@ void write_record(const nlohmann::ordered_json& record, const std::string& path)
   if (!out.flush()) throw CudaError("cannot write " + path);
 }
 
-// A record: every cell of every spec. It is written spec by spec, for a sweep takes minutes. A plan
-// that cannot be shipped is named and left out.
-nlohmann::ordered_json measure(const TuneOptions& options) {
-  const Cuda cuda;
-  auto groups = compiled_candidates(Target{cuda.sm()}, options);
+// A record: every cell of every spec. A plan that cannot be shipped is named and left out.
+nlohmann::ordered_json record_of(const Cuda& cuda, std::vector<Group>& groups) {
   nlohmann::ordered_json record{{"schema_version", 1}, {"gpu", cuda.name()}};
   auto& cells = record["cells"] = nlohmann::ordered_json::array();
-  for (auto& group : groups) {
-    std::vector<Candidate*> work;
-    for (Candidate& c : group) {
-      if (c.error.empty()) {
-        work.push_back(&c);
-        continue;
-      }
-      std::fprintf(stderr, "%s, %s: %s\n", spec_text(c.id.spec).c_str(),
-                   tuning_text(c.id.tuning).c_str(), c.error.c_str());
+  const int multiprocessors = cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+  for (Group& group : groups) {
+    for (const Candidate* c : group.usable()) {
+      if (!c->us.empty()) cells.push_back(cell_of(*c, multiprocessors));
     }
-    if (work.empty()) continue;
-    const std::vector<Point> points = points_of(work.front()->id.spec, options.rows);
-    time_candidates(cuda, work, points, options.rounds);
-    const int multiprocessors = cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
-    for (auto& cell : cells_of(work, points, multiprocessors)) cells.push_back(cell);
-    write_record(record, options.json_path);
   }
   return record;
 }
 
-// Beside sm_90.inc the second schedules' sm_90_many.inc.
-std::string path_for_many(const std::string& plans_path) {
+// The record is written spec by spec, for a sweep takes minutes.
+nlohmann::ordered_json measure(const TuneOptions& options) {
+  const Cuda cuda;
+  auto groups = compiled_candidates(Target{cuda.sm()}, options);
+  for (const Group& group : groups) {
+    for (const Candidate& c : group.candidates) {
+      if (c.error.empty()) continue;
+      std::fprintf(stderr, "%s, %s: %s\n", spec_text(c.id.spec).c_str(),
+                   tuning_text(c.id.tuning).c_str(), c.error.c_str());
+    }
+  }
+  for (const bool used : {false, true}) {
+    if (used) use_default_stream(cuda);
+    for (Group& group : groups) {
+      // Without PDL every plan takes as much longer.
+      if (used && group.spec().pdl != Pdl::kOn) continue;
+      time_group(cuda, group, points_of(group.spec(), options.rows, used), options.rounds);
+      write_record(record_of(cuda, groups), options.json_path);
+    }
+  }
+  return record_of(cuda, groups);
+}
+
+// Beside sm_90.inc the second schedules' sm_90_second.inc.
+std::string path_of_second(const std::string& plans_path) {
   std::filesystem::path path(plans_path);
-  return path.replace_filename(path.stem().string() + "_many" + path.extension().string()).string();
+  return path.replace_filename(path.stem().string() + "_second" + path.extension().string())
+      .string();
 }
 
 // A size with a row of its own in either file.
-std::vector<int64_t> sizes_of(const PlanFile& file, const std::optional<PlanFile>& many) {
+std::vector<int64_t> sizes_of(const PlanFile& file, const std::optional<PlanFile>& second) {
   std::set<int64_t> sizes;
   for (int64_t size : file.hidden_sizes()) sizes.insert(size);
-  if (many) {
-    for (int64_t size : many->hidden_sizes()) sizes.insert(size);
+  if (second) {
+    for (int64_t size : second->hidden_sizes()) sizes.insert(size);
   }
   return {sizes.begin(), sizes.end()};
 }
@@ -225,23 +275,20 @@ nlohmann::ordered_json read_record(const std::string& path) {
 
 bool tune(TuneOptions options) {
   PlanFile file(options.plans_path);
-  std::optional<PlanFile> many;
-  const std::string many_path = path_for_many(options.plans_path);
-  if (std::filesystem::exists(many_path)) many.emplace(many_path);
-  nlohmann::ordered_json cells = nlohmann::ordered_json::array();
-  for (const std::string& path : options.records) {
-    const nlohmann::ordered_json record = read_record(path);
-    for (const auto& cell : record["cells"]) cells.push_back(cell);
+  std::optional<PlanFile> second;
+  const std::string second_path = path_of_second(options.plans_path);
+  if (std::filesystem::exists(second_path)) second.emplace(second_path);
+  std::vector<nlohmann::ordered_json> records;
+  for (const std::string& path : options.records) records.push_back(read_record(path));
+  if (records.empty()) {
+    if (options.hidden.empty()) options.hidden = sizes_of(file, second);
+    records.push_back(measure(options));
   }
-  if (options.records.empty()) {
-    if (options.hidden.empty()) options.hidden = sizes_of(file, many);
-    cells = measure(options)["cells"];
-  }
-  const int changed = choose_plans(cells, file, many ? &*many : nullptr);
+  const int changed = choose_plans(records, file, second ? &*second : nullptr);
   if (options.check) return changed == 0;
   if (changed != 0) {
     file.save();
-    if (many) many->save();
+    if (second) second->save();
   }
   return true;
 }

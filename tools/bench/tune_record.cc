@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "rmsjit/spec_text.h"
 #include "tools/bench/cuda_session.h"
@@ -25,10 +26,10 @@ BlockShape read_shape(const nlohmann::ordered_json& cell) {
   shape.rows = std::stoi(field("rows"));
   // Records from before there were clusters do not name it.
   if (text.find("cluster=") != std::string::npos) shape.cluster = std::stoi(field("cluster"));
-  const std::string trigger = field("trigger");
-  shape.trigger = trigger == "wait"    ? Trigger::kWait
-                  : trigger == "loads" ? Trigger::kLoads
-                                       : Trigger::kEnd;
+  const auto* trigger =
+      std::find(std::begin(kTriggerNames), std::end(kTriggerNames), field("trigger"));
+  if (trigger == std::end(kTriggerNames)) throw CudaError("no trigger of that name: " + text);
+  shape.trigger = static_cast<Trigger>(trigger - kTriggerNames);
   if (cell.value("late", false)) shape.weight = WeightLoad::kLate;
   return shape;
 }
@@ -49,26 +50,80 @@ TimedSpec named(const std::string& text) {
   return out;
 }
 
+constexpr double kUntimed = std::numeric_limits<double>::quiet_NaN();
+
+TimedPoints read_points(const nlohmann::ordered_json& cell, const std::string& gpu) {
+  TimedPoints points;
+  points.gpu = gpu;
+  points.multiprocessors = cell.value("multiprocessors", 132);  // the H100's, of older records
+  points.rows = cell.at("rows").get<std::vector<int64_t>>();
+  points.l2 = cell.value("l2", std::vector<std::string>());
+  points.default_stream = cell.value("default_stream", std::vector<std::string>());
+  const auto fits = [&](const auto& list) { return list.empty() || list.size() == points.size(); };
+  if (cell.at("us").size() != points.size() || !fits(points.l2) || !fits(points.default_stream)) {
+    throw CudaError(cell.at("spec").get<std::string>() +
+                    ": rows, l2, default_stream and us of a cell are not of one length");
+  }
+  return points;
+}
+
+// The place of a GPU in spec.gpus, made if it has none.
+size_t place_of(TimedSpec& spec, const std::string& gpu) {
+  size_t g = 0;
+  while (g < spec.gpus.size() && spec.gpus[g].gpu != gpu) ++g;
+  if (g == spec.gpus.size()) {
+    spec.gpus.push_back({});
+    spec.gpus.back().gpu = gpu;
+    for (TimedPlan& plan : spec.plans) plan.us.emplace_back();
+  }
+  return g;
+}
+
+void put(TimedSpec& spec, const nlohmann::ordered_json& cell, const std::string& gpu) {
+  const TimedPoints points = read_points(cell, gpu);
+  const auto us = cell.at("us").get<std::vector<double>>();
+  const size_t g = place_of(spec, gpu);
+  TimedPlan plan{read_shape(cell), cell.value("few", false), {}};
+  if (!plan.few && points != spec.gpus[g]) {
+    spec.gpus[g] = points;
+    for (TimedPlan& other : spec.plans) other.us[g].assign(points.size(), kUntimed);
+  }
+  auto known = std::find_if(spec.plans.begin(), spec.plans.end(), [&](const TimedPlan& p) {
+    return p.few == plan.few && p.text() == plan.text();
+  });
+  if (known == spec.plans.end()) {
+    for (const TimedPoints& of : spec.gpus) plan.us.emplace_back(of.size(), kUntimed);
+    known = spec.plans.insert(spec.plans.end(), std::move(plan));
+  }
+  if (!known->few) {
+    known->us[g] = us;
+    return;
+  }
+  known->us[g].assign(spec.gpus[g].size(), kUntimed);
+  for (size_t i = 0; i < spec.gpus[g].size(); ++i) {
+    for (size_t k = 0; k < points.size(); ++k) {
+      if (spec.gpus[g].text(i) == points.text(k)) known->us[g][i] = us.at(k);
+    }
+  }
+}
+
 }  // namespace
 
-std::vector<TimedSpec> read_tune_cells(const nlohmann::ordered_json& cells) {
+std::string TimedPoints::text(size_t i) const {
+  return std::to_string(rows[i]) + (l2.empty() ? "" : " " + l2[i]) +
+         (default_stream.empty() || default_stream[i] == "unused" ? "" : " used");
+}
+
+std::vector<TimedSpec> read_tune_records(const std::vector<nlohmann::ordered_json>& records) {
   std::vector<TimedSpec> out;
-  for (const auto& cell : cells) {
-    const std::string text = cell.at("spec");
-    auto spec = std::find_if(out.begin(), out.end(), [&](const auto& s) { return s.text == text; });
-    if (spec == out.end()) spec = out.insert(out.end(), named(text));
-    const auto rows = cell.at("rows").get<std::vector<int64_t>>();
-    const auto l2 = cell.value("l2", std::vector<std::string>());
-    if (cell.at("us").size() != rows.size() || (!l2.empty() && l2.size() != rows.size())) {
-      throw CudaError(text + ": rows, l2 and us of a cell are not of one length");
+  for (const auto& record : records) {
+    for (const auto& cell : record.at("cells")) {
+      const std::string text = cell.at("spec");
+      auto spec =
+          std::find_if(out.begin(), out.end(), [&](const auto& s) { return s.text == text; });
+      if (spec == out.end()) spec = out.insert(out.end(), named(text));
+      put(*spec, cell, record.value("gpu", ""));
     }
-    if (rows != spec->rows || l2 != spec->l2) spec->plans.clear();  // a later record, other points
-    spec->rows = rows;
-    spec->l2 = l2;
-    spec->multiprocessors = cell.value("multiprocessors", 132);  // the H100's, of older records
-    TimedPlan plan{read_shape(cell), cell.at("us")};
-    std::erase_if(spec->plans, [&](const TimedPlan& p) { return p.text() == plan.text(); });
-    spec->plans.push_back(std::move(plan));
   }
   return out;
 }
