@@ -79,16 +79,29 @@ TEST_P(PdlShapes, WaitTenThousandTimesForEachNeighbour) {
   run(spec, {spec.hidden > 20000 ? 2 : 16, heads_of(spec, 0), 1}, 5000);
 }
 
-// A second schedule for many rows may trigger elsewhere than the first.
+// A second schedule may trigger elsewhere than the first.
 TEST_F(PdlTest, SecondSchedulesForManyRowsWaitToo) {
   const int multiprocessors = cuda->attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
-  for (const char* text : {"hidden=512,pdl=on", "hidden=1024,pdl=on,residual=add",
-                           "hidden=4096,pdl=on,residual=add", "hidden=5120,pdl=on"}) {
+  for (const char* text : {"hidden=512,pdl=on", "hidden=512,pdl=on,residual=add",
+                           "hidden=1024,pdl=on,residual=add", "hidden=3072,pdl=on"}) {
     const NormSpec spec = spec_of(text);
     const Tuning tuning = launch_plan(spec, Target{cuda->sm()});
     const SecondRows second = second_rows(tuning.second, multiprocessors);
     ASSERT_GT(second.first, 0u) << text << " has no such schedule: choose another";
     run(spec, {static_cast<int64_t>(second.first) + 1, 1, 1}, 500);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_F(PdlTest, SecondSchedulesForFewRowsWaitToo) {
+  if (cuda->sm() < 90) GTEST_SKIP() << "no clusters";
+  for (const char* text : {"hidden=4096,pdl=on", "hidden=5120,pdl=on,residual=add",
+                           "hidden=8192,pdl=on,y_placement=in_place", "hidden=32768,pdl=on"}) {
+    const NormSpec spec = spec_of(text);
+    const Tuning tuning = launch_plan(spec, Target{cuda->sm()});
+    ASSERT_TRUE(tuning.second && tuning.second.takes == Tuning::Takes::kFew)
+        << text << " has no such schedule: choose another";
+    for (const int64_t rows : {1, 16}) run(spec, {rows, 1, 1}, 2500);
     if (HasFatalFailure()) return;
   }
 }

@@ -85,7 +85,7 @@ TEST(LaunchPlan, IsLegalForEverySizeTypeAndTarget) {
 }
 
 TEST(LaunchPlan, GivesLongRowsAClusterWhereThereAreClusters) {
-  for (const auto& [hidden, blocks] : {std::pair{16384, 1}, {32768, 4}, {65536, 8}, {262144, 8}}) {
+  for (const auto& [hidden, blocks] : {std::pair{12288, 1}, {16384, 2}, {32768, 4}, {65536, 8}, {262144, 8}}) {
     const std::string text = "hidden=" + std::to_string(hidden);
     EXPECT_EQ(launch_plan(spec_of(text, Target{90}), Target{90}).cluster, blocks) << text;
     EXPECT_EQ(launch_plan(spec_of(text, Target{89}), Target{89}).cluster, 1) << text;
@@ -101,7 +101,7 @@ TEST(LaunchPlan, GivesLongRowsASecondSchedule) {
     int threads, cluster, registers, shared;
   };
   for (const Want& want :
-       {Want{"hidden=32768", kFew, 256, 8, 2, 0}, Want{"hidden=65536,pdl=on", kFew, 256, 8, 4, 0},
+       {Want{"hidden=32768", kFew, 128, 8, 4, 0}, Want{"hidden=65536,pdl=on", kFew, 128, 8, 8, 0},
         Want{"hidden=262144", kAll, 512, 16, 0, 4},
         Want{"hidden=262144,pdl=on", kAll, 256, 16, 8, 0},
         Want{"hidden=262144,residual=add", kAll, 256, 16, 8, 0}}) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/bench/kernel_under_test.h"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <random>
@@ -139,7 +140,8 @@ void KernelUnderTest::launch(CUstream stream, const rmsjit_args& args, int rows_
   }
   const Schedule& schedule = schedule_of(id_.tuning, entry);
   const LaunchGrid grid = launch_grid(schedule.cluster, facts_.has_heads, args.tokens,
-                                      facts_.has_heads ? args.heads : 1, rows_a_block);
+                                      facts_.has_heads ? args.heads : 1,
+                                      std::min(rows_a_block, schedule.max_rows_per_block));
   block.params.heads_shift = static_cast<unsigned short>(grid.heads_shift);
   block.params.block_tokens = static_cast<unsigned short>(grid.tokens());
   CUlaunchAttribute pdl{};
