@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The instructions of compiled kernels: what no CPU runs of device.cuh. Nothing is loaded by the
 read-only path or lies in local memory, and under PDL the wait comes before every access to global
-memory and before the trigger. code_test.py RMSNORM_AOT; RMSJIT_TEST_NVDISASM names nvdisasm."""
+memory and before the trigger, which is where a plan has it. code_test.py RMSNORM_AOT; RMSJIT_TEST_NVDISASM names nvdisasm."""
 
 import pathlib
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -30,6 +31,9 @@ SPECS = [
     "hidden=100000,x=f32,residual=add,residual_dtype=f32,pdl=on",
     CONSTANT,
 ]
+# Whose first schedules trigger there.
+ISSUE = [f"hidden={size},x=bf16,{rest}" for size, rest in (
+    (512, "pdl=on"), (5120, "pdl=on"), (8192, "pdl=on"), (6144, "residual=add,pdl=on"))]
 
 
 @unittest.skipUnless(sass.NVDISASM, "no nvdisasm")
@@ -63,6 +67,24 @@ class Code(unittest.TestCase):
 
     def test_on_a_target_with_pdl(self):
         self.expect_all_right("sm_90", SPECS)
+
+    def test_a_trigger_at_the_issue_of_the_loads_is_between_them_and_the_first_use(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for item, entries in sass.compiled(AOT, pathlib.Path(folder), "sm_90", ISSUE):
+                spec, code = item["spec_text"], entries["rmsnorm_packed"]
+                explain = [AOT, "explain", "--spec", spec, "--arch", "sm_90"]
+                plan = subprocess.run(explain, stdout=subprocess.PIPE, text=True, check=False).stdout
+                self.assertIn("trigger=issue", plan.partition(",second=")[0], "choose another spec")
+                trigger = places(code, sass.TRIGGER)[0]
+                use = sass.first_use_of_a_load(code)
+                self.assertLess(trigger, use, spec)
+                self.assertEqual(self.loads_of_a_row(plan), sum(i < trigger for i in places(code, sass.LOAD)), spec)
+
+    @staticmethod
+    def loads_of_a_row(plan):
+        """Of x, the residual and the weight, a leaf a slot."""
+        slots = int(plan.partition("registers=")[2].partition(",")[0])
+        return slots * (3 if "residual=add" in plan else 2)
 
     def test_on_a_newer_target(self):
         self.expect_all_right("sm_120", SPECS[::2] + [CONSTANT])

@@ -46,6 +46,12 @@ class Choice(unittest.TestCase):
         self.assertIn("--impl 'rmsjt' is not one of rmsjit, copy, ", error)
         self.assertFalse(os.path.exists(self.path))
 
+    def test_what_is_required_is_one_of_those_that_run(self):
+        for options in (["--require", "quak"], ["--impl", "copy,floor", "--require", "quack"]):
+            status, _, error = self.run_main(bench.main, "run", "--out", self.path, *options)
+            self.assertEqual(status, 2)
+            self.assertIn(f"--require '{options[-1]}' is not one of ", error)
+
     def test_a_file_is_not_confirmed_into_itself(self):
         cell = grid.Cell("rmsnorm", "bf16", 4096, 16)
         slow = [entry(cell, "rmsjit", 1.1), entry(cell, "quack", 1.0)]

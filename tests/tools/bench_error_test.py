@@ -141,6 +141,17 @@ class LeftBehind(unittest.TestCase):
         self.assertEqual([impl for impl, _ in here._broken], ["flashinfer_cuda"])
         self.assertEqual(warm_up.call(ChecksLaunches(None, self.device), CELL, None), ([], True))
 
+    def test_a_run_without_an_implementation_that_it_requires_ends(self):
+        here = session.Session.__new__(session.Session)
+        here.record, here.options = self.record, types.SimpleNamespace(first=False)
+        here.args = types.SimpleNamespace(require="quack,liger")
+        here._miss("flashinfer", ImportError("no module"))
+        with self.assertRaisesRegex(RuntimeError, "--require quack, which is missing"):
+            here._miss("quack", ImportError("no module"))
+        here.args.require = None
+        here._miss("liger", ImportError("no module"))
+        self.assertEqual(set(self.record.data["missing"]), {"flashinfer", "quack", "liger"})
+
     def test_nor_does_a_package_that_fails_to_load(self):
         here = session.Session.__new__(session.Session)
         here.device, self.device.pending = self.device, "no kernel image"

@@ -39,6 +39,7 @@ def add_run_options(parser):
         "--time-limit", type=float, help="seconds after which no further cell is begun"
     )
     parser.add_argument("--processes", type=int, help="processes that compile at once")
+    parser.add_argument("--require", help="end at once if one of these implementations is missing")
     parser.add_argument("--rounds", type=int, default=7, help="timed rounds a cell (at least 7)")
     parser.add_argument("--small-rounds", type=int, default=11, help="the same for short cells")
     parser.add_argument("--run-id", default="", help="name of this run in the results")
@@ -110,7 +111,9 @@ def check_run(args):
             f"--confirm {args.confirm} is --out as well, which has its cells: nothing would be "
             "measured; name another file with --out"
         )
-    implementations(args, IMPLEMENTATIONS)
+    chosen = implementations(args, IMPLEMENTATIONS)
+    if args.require:
+        choice.named("--require", args.require, chosen)
 
 
 def implementations(args, allowed):

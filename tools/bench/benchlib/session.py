@@ -83,19 +83,23 @@ class Session:
                     raise Missing("ended the process when it was loaded")
                 out.append(kind(self.options, self.device))
             except Exception as error:
-                reason = (
-                    str(error) if isinstance(error, Missing) else f"{type(error).__name__}: {error}"
-                )
-                self.record.data["missing"][kind.name] = reason[:2000]
+                self._miss(kind.name, error)
                 if self._device_lost():
                     self._leave()
-                if self.options.first:
-                    say(f"{kind.name:<16} missing: {reason[:300]}")
                 continue
             self.record.data["peers"][kind.name] = out[-1].version()
             if self.options.first:
                 say(f"{kind.name:<16} {out[-1].version() or 'ready'} ({time.time() - begin:.1f} s)")
         return out
+
+    def _miss(self, name, error):
+        """Raises RuntimeError where --require names it: a run without it is not wanted."""
+        reason = str(error) if isinstance(error, Missing) else f"{type(error).__name__}: {error}"
+        self.record.data["missing"][name] = reason[:2000]
+        if self.options.first:
+            say(f"{name:<16} missing: {reason[:300]}")
+        if name in (self.args.require or "").split(","):
+            raise RuntimeError(f"--require {name}, which is missing")
 
     def _now(self, cell, implementation):
         with open(now_path(self.out), "w", encoding="utf-8") as file:
