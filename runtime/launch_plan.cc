@@ -24,11 +24,12 @@ int input_leaf_words(const NormSpec& spec, int threads_per_row) {
          (spec.has_residual() ? leaf_words(spec, spec.residual_dtype_resolved()) + ends : 0);
 }
 
-// From `rmsnorm-bench tune` on an H100, bf16: of each size the plan that costs least over the row
-// counts of its record. Sizes are leaves, so that rows of f32 have the plan of their bytes. One
-// that is not in the file has the block of the next larger one, or of the last; up to 32 leaves
-// that block has fewer threads a row and more rows, as the leaves (rounded up to a power of two)
-// are fewer. Other targets use the same files: what decides is latency inside one multiprocessor.
+// From `rmsnorm-bench tune` on an H100 and an H200, bf16: of each size the plan that costs least
+// over the row counts of its record. Sizes are leaves, so that rows of f32 have the plan of their
+// bytes. One that is not in the file has the block of the next larger one, or of the last; up to 32
+// leaves that block has fewer threads a row and more rows, as the leaves (rounded up to a power of
+// two) are fewer. Other targets use the same files: what decides is latency inside one
+// multiprocessor.
 struct PlanRow {
   int most_leaves;
   BlockShape plain, add, plain_pdl, add_pdl;
@@ -181,9 +182,9 @@ Tuning launch_plan(const NormSpec& spec, const Target& target) {
   const int leaves = leaves_of(spec);
   BlockShape shape = find_shape(kPlans, spec, leaves);
   BlockShape second = find_shape(kSecondPlans, spec, leaves);
-  if (leaves > 32 && leaves <= 2048 && realigns(spec, 32)) {
-    shape = realigned_shape(spec, leaves);
-    second = {};
+  if (realigns(spec, 32)) {
+    second = {};  // of rows that are packed alone
+    if (leaves > 32 && leaves <= 2048) shape = realigned_shape(spec, leaves);
   }
   if (target.sm < kFirstWithClusters) {
     shape.threads = std::min(shape.threads * shape.cluster, 1024);

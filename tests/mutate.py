@@ -63,7 +63,9 @@ def targets_of(build, tests):
     known = subprocess.check_output(["ninja", "-C", build, "-t", "targets", "all"], text=True)
     names = {line.split(":")[0] for line in known.splitlines()}
     more = {"cli": ["rmsnorm-aot"], "exports": ["rmsjit", "rmsjit_static"],
-            "old": ["stub_old_driver"], "empty": ["stub_empty_driver"]}
+            "old": ["stub_old_driver"], "empty": ["stub_empty_driver"],
+            "bench": ["rmsnorm-bench", "rmsjit-worker", "stub_device_driver"],
+            "nvrtc": ["rmsnorm-aot"]}
     found = []
     for test in tests:
         # A second test of a program, told apart by its environment.

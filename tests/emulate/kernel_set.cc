@@ -4,6 +4,7 @@
 #include "tests/emulate/kernel_set.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "rmsjit/spec_text.h"
 #include "runtime/launch_plan.h"
@@ -13,6 +14,7 @@ namespace rmsjit::emulate {
 namespace {
 
 constexpr int kForcedPlans = 3;
+constexpr int kTriggers = std::size(kTriggerNames);
 constexpr int kMaxSlots = 64;  // leaves a thread: more takes long to compile and proves nothing new
 constexpr int kSharedLimit = 200 * 1024;
 
@@ -56,10 +58,11 @@ void force_homes(const NormSpec& spec, int turn, Tuning& tuning) {
 }
 
 // A second schedule: of the same blocks in registers, or of twice as many with half of the threads,
-// where the row has a cluster; else for half of the plans one of half or twice the threads.
+// where the row has a cluster; else for half of the plans one of half or twice the threads, and for
+// some of the others a cluster of two blocks.
 void force_second(const NormSpec& spec, int turn, Tuning& tuning) {
   const bool odd = turn % 2 == 1;
-  BlockShape shape{tuning.threads_per_row, 1, static_cast<Trigger>((turn + 1) % 3)};
+  BlockShape shape{tuning.threads_per_row, 1, static_cast<Trigger>((turn + 1) % kTriggers)};
   tuning.second = {};
   if (tuning.cluster > 1) {
     if (tuning.shared_slots == 0) return;
@@ -81,6 +84,10 @@ void force_second(const NormSpec& spec, int turn, Tuning& tuning) {
     shape.rows = pick_rows(shape.threads, turn);
     shape.weight = odd ? WeightLoad::kLate : WeightLoad::kEarly;
     tuning.second = {complete_schedule(spec, kTarget, shape), Tuning::Takes::kMany, 8};
+  } else if (odd && leaves_of(spec) >= 64 && leaves_of(spec) <= 2048) {
+    const int threads = leaves_of(spec) >= 512 ? 256 : 32;
+    const auto few = schedule_in_registers(spec, {threads, 1, shape.trigger, 2});
+    if (few) tuning.second = {*few, Tuning::Takes::kFew};
   }
 }
 
@@ -95,7 +102,8 @@ Tuning forced_plan(const NormSpec& spec, int turn, int kind) {
   if (cluster) counts = thread_counts(leaves, 32, 256);  // each of its blocks
   if (counts.empty()) counts = thread_counts(leaves, fewest, 1024);
   const int threads = counts[static_cast<size_t>(turn) * 5 % counts.size()];
-  BlockShape shape{threads, pick_rows(threads, turn + kind), static_cast<Trigger>(turn / 2 % 3)};
+  BlockShape shape{threads, pick_rows(threads, turn + kind),
+                   static_cast<Trigger>(turn / 2 % kTriggers)};
   if (cluster) {
     shape.cluster = 2 << turn / 2 % 3;
     shape.rows = 1;

@@ -74,7 +74,9 @@ TEST(LaunchPlan, IsLegalForEverySizeTypeAndTarget) {
     const Target target{sm};
     for (const char* rest :
          {"", ",residual=add", ",x=f32", ",x=f32,residual=add", ",weight=none",
-          ",residual=add,weight=none", ",residual=add,residual_dtype=f32,add_round=unrounded"}) {
+          ",residual=add,weight=none", ",residual=add,residual_dtype=f32,add_round=unrounded",
+          ",pdl=on", ",residual=add,pdl=on", ",x=f32,y=bf16,pdl=on", ",x=f16,weight=f32,pdl=on"}) {
+      if (sm < 90 && std::string(rest).find("pdl=on") != std::string::npos) continue;
       for (int64_t hidden = 1; hidden <= 262144; hidden += hidden < 2100 ? 1 : hidden / 97) {
         expect_legal(spec_of("hidden=" + std::to_string(hidden) + rest, target), target);
         if (HasFailure()) return;
@@ -85,7 +87,8 @@ TEST(LaunchPlan, IsLegalForEverySizeTypeAndTarget) {
 }
 
 TEST(LaunchPlan, GivesLongRowsAClusterWhereThereAreClusters) {
-  for (const auto& [hidden, blocks] : {std::pair{12288, 1}, {16384, 2}, {32768, 4}, {65536, 8}, {262144, 8}}) {
+  for (const auto& [hidden, blocks] :
+       {std::pair{12288, 1}, {16384, 2}, {32768, 4}, {65536, 8}, {262144, 8}}) {
     const std::string text = "hidden=" + std::to_string(hidden);
     EXPECT_EQ(launch_plan(spec_of(text, Target{90}), Target{90}).cluster, blocks) << text;
     EXPECT_EQ(launch_plan(spec_of(text, Target{89}), Target{89}).cluster, 1) << text;
@@ -126,14 +129,18 @@ TEST(LaunchPlan, GivesFewRowsOfMediumLengthAClusterWhereThereAreClusters) {
   const auto second = [&](const char* text, int sm) {
     return launch_plan(spec_of(text, Target{sm}), Target{sm}).second;
   };
-  for (const char* text : {"hidden=8192", "hidden=4096,pdl=on", "hidden=12288,x=f16"}) {
+  for (const char* text :
+       {"hidden=8192", "hidden=4096,pdl=on", "hidden=12288,x=f16", "hidden=8192,residual=add",
+        "hidden=5120,residual=add,pdl=on", "hidden=2048,x=f32,pdl=on", "hidden=8192,weight=none"}) {
     SCOPED_TRACE(text);
     EXPECT_EQ(launch_plan(spec_of(text, Target{90}), Target{90}).cluster, 1);
     EXPECT_EQ(second(text, 90).takes, Tuning::Takes::kFew);
     EXPECT_GT(second(text, 90).cluster, 1);
     EXPECT_FALSE(second(text, 80));
   }
-  EXPECT_FALSE(second("hidden=8191", 90)) << "realigned";
+  for (const char* text : {"hidden=63,pdl=on", "hidden=8191", "hidden=20001"}) {
+    EXPECT_FALSE(second(text, 90)) << text << ": realigned";
+  }
 }
 
 TEST(LaunchPlan, GivesShortRowsASecondScheduleForManyWhereItPays) {

@@ -2,11 +2,15 @@
 """tools/bench/profile_cells.py with a program of a few lines in the place of Nsight Compute and of
 the process that it watches; and the lines that ncu writes."""
 
+import inspect
 import os
+import re
 import unittest
+from unittest import mock
 
 from bench_fake_ncu import ProfileCase, page
 from bench_results import entry, results
+import profile_cells
 from benchlib import grid, ncu, profile_jobs
 
 
@@ -31,6 +35,20 @@ class Ncu(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "1 kernels were launched and ncu has 2"):
             ncu.joined([{"kernels": 1}], two)
         self.assertEqual([k["kernel"] for k in ncu.joined([{"kernels": 1}], two, True)], ["k"])
+
+
+class Child(unittest.TestCase):
+    def test_a_process_that_ncu_watches_has_all_that_a_session_reads(self):
+        # As text: a session imports torch.
+        session = os.path.join(os.path.dirname(profile_cells.__file__), "benchlib", "session.py")
+        with open(session, encoding="utf-8") as file:
+            source = file.read() + inspect.getsource(profile_cells.run_child)
+        read = set(re.findall(r"\bargs\.(\w+)", source))
+        self.assertIn("require", read)
+        with mock.patch.object(profile_cells, "run_child", lambda args: args):
+            command = ["h.json", "--cells", "c", "--out", "o", "--child", "jobs"]
+            args = vars(profile_cells.main(command))
+        self.assertEqual(read - set(args), set())
 
 
 class Profile(ProfileCase):

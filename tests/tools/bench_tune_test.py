@@ -130,6 +130,25 @@ class Tune(unittest.TestCase):
         done = tune(self.plans, [self.record([single, few])], "--check")
         self.assertEqual(done.returncode, 0, done.stdout)
 
+    def test_a_plan_is_judged_where_another_gpu_has_not_timed_the_cluster_beside_it(self):
+        self.plans.write_text("{512, {256, 1, kEnd}},\n")
+        self.second.write_text("{1 << 20, {}},\n")
+        # With many rows 128 threads are slow on the one; with few the other's cluster takes over.
+        here = [self.batches(256, [2.0, 2.0, 2.0, 2.0]), self.batches(128, [9.0, 3.0, 3.0, 3.0])]
+        old = self.record(here, "one.json")
+        old.write_text(old.read_text().replace('"none"', '"one"'))
+        few = {
+            "spec": "hidden=4096,x=bf16", "few": True, "multiprocessors": 100, "rows": [1],
+            "tuning": "threads=64,rows=1,cluster=8,trigger=end", "us": [1.0],
+        }
+        new = [self.batches(256, [2.0, 2.0, 2.0, 2.0]), self.batches(128, [2.0, 1.8, 1.8, 1.8])]
+        self.assertEqual(tune(self.plans, [old, self.record([few, *new])]).returncode, 0)
+        self.assertEqual(self.plans.read_text(), "{512, {256, 1, kEnd}},\n")
+        self.assertEqual(self.second.read_text(), "{512, {64, 1, kEnd, 8}},\n{1 << 20, {}},\n")
+        # A later record of the one makes it the last: it has not timed the cluster.
+        self.assertEqual(tune(self.plans, [self.record([few, *new]), old]).returncode, 0)
+        self.assertEqual(self.second.read_text(), "{512, {}},\n{1 << 20, {}},\n")
+
     def test_the_files_serve_every_gpu_that_has_a_record(self):
         self.plans.write_text("{512, {256, 1, kEnd}},\n")
 
@@ -146,6 +165,10 @@ class Tune(unittest.TestCase):
         new = of("two", self.cell(4096, 256, [1.2, 1.2]), self.cell(4096, 64, [1.0, 1.0]))
         self.assertEqual(tune(self.plans, [one, new]).returncode, 0)
         self.assertEqual(self.plans.read_text(), "{512, {64, 1, kEnd}},\n")
+        self.plans.write_text("{512, {256, 1, kEnd}},\n")
+        fast = of("one", self.cell(4096, 256, [1.0, 1.0]), self.cell(4096, 128, [0.9, 0.9]))
+        near = of("two", self.cell(4096, 256, [1.2, 1.2]), self.cell(4096, 64, [2.0, 2.0]))
+        self.assertEqual(tune(self.plans, [fast, near], "--check").returncode, 0)
 
     def test_without_a_file_for_them_there_are_no_second_schedules(self):
         self.plans.write_text("{512, {256, 1, kEnd}},\n")
@@ -218,13 +241,13 @@ class Tune(unittest.TestCase):
 
     def test_counts_below_one_are_bad_usage(self):
         for option in ("--rows", "--hidden", "--rounds"):
-            done = tune(PLANS, RECORDS, "--check", option, "0")
+            done = tune(PLANS, [], "--check", option, "0")
             self.assertEqual(done.returncode // 100, 1, "CLI11's own codes")
             self.assertIn(option, done.stderr + done.stdout)
 
     def test_a_file_of_another_form_is_named(self):
         self.plans.write_text("{512, 256}\n")
-        done = tune(self.plans, RECORDS)
+        done = tune(self.plans, [self.record([self.cell(4096, 256, [1.0, 2.0])])])
         self.assertEqual(done.returncode, 3)
         self.assertIn("not a plan row: {512, 256}", done.stderr)
 

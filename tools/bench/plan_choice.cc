@@ -56,7 +56,9 @@ class Choice {
     }
     for (size_t g = 0; g < spec.gpus.size(); ++g) {
       double least = 1e30;
-      for (const TimedPlan& plan : spec.plans) least = std::fmin(least, cost_on(g, {&plan}));
+      for (const TimedPlan& plan : spec.plans) {
+        if (!plan.few) least = std::fmin(least, cost_on(g, {&plan}));
+      }
       least_.push_back(least);
     }
     Pair kept, single;
@@ -131,8 +133,7 @@ class Choice {
   bool eligible(const TimedPlan& plan) const {
     int64_t needed = 1;
     while (needed < spec_.leaves) needed *= 2;
-    const bool timed = !std::isnan(cost_on(best_.size() - 1, {&plan}));
-    return timed && !plan.few && (spec_.leaves > 32 || plan.shape.threads == needed);
+    return !plan.few && (spec_.leaves > 32 || plan.shape.threads == needed);
   }
   // The pairs that the two may make. A plain cluster is for many rows, as a block is; one with a
   // residual has its registers already.
@@ -144,8 +145,9 @@ class Choice {
     }
     std::vector<Pair> out;
     if (first.shape.cluster > 1 || second.shape.cluster > 1) return out;
-    const bool late =
-        second.shape.trigger == Trigger::kWait || second.shape.weight == WeightLoad::kLate;
+    const bool late = second.shape.trigger == Trigger::kWait ||
+                      second.shape.trigger == Trigger::kIssue ||
+                      second.shape.weight == WeightLoad::kLate;
     if (spec_.leaves <= kMostLeavesOfAShortRow && late) return out;
     for (const int64_t from : spec_.gpus.back().rows) {
       if (from > kFewestMany * multiprocessors()) out.push_back({&first, &second, from});
@@ -163,11 +165,17 @@ class Choice {
     }
     return false;
   }
-  // NaN where the GPU has not timed all of it.
+  // NaN where the GPU has not timed all of it, but for a cluster for few rows: where that would be
+  // taken, such a GPU counts the best that it has.
   double cost_on(size_t g, const Pair& pair) const {
     double sum = 0;
     for (size_t i = 0; i < best_[g].size(); ++i) {
-      sum += std::log(pair.us(spec_, g, i) / best_[g][i]);
+      const double us = pair.us(spec_, g, i);
+      if (std::isnan(us) && g + 1 != best_.size() && pair.second != nullptr && pair.second->few &&
+          pair.second_takes(spec_.gpus[g], i)) {
+        continue;
+      }
+      sum += std::log(us / best_[g][i]);
     }
     return std::exp(sum / static_cast<double>(best_[g].size()));
   }

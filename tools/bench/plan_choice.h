@@ -6,11 +6,12 @@
 // The rule. One spec has one plan for every row count, so a plan's cost is the geometric mean, over
 // a record's points (a row count, L2-warm or L2-cold), of its time over the best time of any plan
 // there; over GPUs it is the geometric mean of their costs, since the file serves them all. Only
-// plans that the last GPU has timed are eligible; another that has not timed one counts it as the
-// best that it has: it hinders nothing new, and its next sweep decides. The cheapest plan is
-// chosen, but the plan that the file already has stays unless another costs 1 % less: a new plan is
-// a new key, and every bundle would have to be built again. Up to 32 leaves only plans with as many
-// threads a row as leaves are eligible, because launch_plan scales such a row to smaller sizes.
+// plans that the last GPU (of the latest record that has the spec) has timed are eligible; another
+// that has not timed one counts it as the best that it has: it hinders nothing new, and its next
+// sweep decides. The cheapest plan is chosen, but the plan that the file already has stays unless
+// another costs 1 % less: a new plan is a new key, and every bundle would have to be built again.
+// Up to 32 leaves only plans with as many threads a row as leaves are eligible, because launch_plan
+// scales such a row to smaller sizes.
 //
 // A second schedule makes a pair, which costs what its parts cost where they are taken: another
 // plan from one of the row counts on, or a cluster in registers while each of its blocks has a

@@ -192,6 +192,7 @@ def main(argv=None):
     parser.add_argument("--deadline", type=float, help=argparse.SUPPRESS)
     # What a child of `bench.py run` has beside it.
     parser.set_defaults(rounds=7, small_rounds=11, run_id="", threads=8, first=True, exclude=[])
+    parser.set_defaults(require=None)
     args = parser.parse_args(argv)
     if args.child:
         return run_child(args)

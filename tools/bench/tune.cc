@@ -145,9 +145,9 @@ void time_group(const Cuda& cuda, Group& group, const std::vector<Point>& points
   for (const Point& point : points) time_at(cuda, point, work, kernels, rounds);
 }
 
-// A context whose default stream has run some ten kernels starts the kernels of every other stream
-// later, for good (tools/bench/results/NOTES.md): a plan for PDL has to suit processes of both
-// kinds.
+// On some machines a context whose default stream has run some ten kernels starts the kernels of
+// every other stream later, for good (tools/bench/results/NOTES.md): a plan for PDL has to suit
+// processes of both kinds.
 void use_default_stream(const Cuda& cuda) {
   Buffer buffer(cuda, 1 << 20);
   for (int i = 0; i < 100; ++i) buffer.fill(static_cast<unsigned char>(i));
@@ -236,7 +236,7 @@ nlohmann::ordered_json measure(const TuneOptions& options) {
   for (const bool used : {false, true}) {
     if (used) use_default_stream(cuda);
     for (Group& group : groups) {
-      // Without PDL every plan takes as much longer.
+      // Without PDL every plan takes as much longer there.
       if (used && group.spec().pdl != Pdl::kOn) continue;
       time_group(cuda, group, points_of(group.spec(), options.rows, used), options.rounds);
       write_record(record_of(cuda, groups), options.json_path);

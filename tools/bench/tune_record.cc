@@ -67,22 +67,28 @@ TimedPoints read_points(const nlohmann::ordered_json& cell, const std::string& g
   return points;
 }
 
-// The place of a GPU in spec.gpus, made if it has none.
-size_t place_of(TimedSpec& spec, const std::string& gpu) {
-  size_t g = 0;
-  while (g < spec.gpus.size() && spec.gpus[g].gpu != gpu) ++g;
-  if (g == spec.gpus.size()) {
+// Makes the GPU the last of spec.gpus.
+void put_last(TimedSpec& spec, const std::string& gpu) {
+  const auto is = [&](const TimedPoints& points) { return points.gpu == gpu; };
+  const auto g = std::find_if(spec.gpus.begin(), spec.gpus.end(), is) - spec.gpus.begin();
+  const auto to_the_end = [g](auto& of_gpus) {
+    std::rotate(of_gpus.begin() + g, of_gpus.begin() + g + 1, of_gpus.end());
+  };
+  if (static_cast<size_t>(g) == spec.gpus.size()) {
     spec.gpus.push_back({});
     spec.gpus.back().gpu = gpu;
     for (TimedPlan& plan : spec.plans) plan.us.emplace_back();
+    return;
   }
-  return g;
+  to_the_end(spec.gpus);
+  for (TimedPlan& plan : spec.plans) to_the_end(plan.us);
 }
 
 void put(TimedSpec& spec, const nlohmann::ordered_json& cell, const std::string& gpu) {
   const TimedPoints points = read_points(cell, gpu);
   const auto us = cell.at("us").get<std::vector<double>>();
-  const size_t g = place_of(spec, gpu);
+  put_last(spec, gpu);
+  const size_t g = spec.gpus.size() - 1;
   TimedPlan plan{read_shape(cell), cell.value("few", false), {}};
   if (!plan.few && points != spec.gpus[g]) {
     spec.gpus[g] = points;
@@ -117,12 +123,16 @@ std::string TimedPoints::text(size_t i) const {
 std::vector<TimedSpec> read_tune_records(const std::vector<nlohmann::ordered_json>& records) {
   std::vector<TimedSpec> out;
   for (const auto& record : records) {
-    for (const auto& cell : record.at("cells")) {
-      const std::string text = cell.at("spec");
-      auto spec =
-          std::find_if(out.begin(), out.end(), [&](const auto& s) { return s.text == text; });
-      if (spec == out.end()) spec = out.insert(out.end(), named(text));
-      put(*spec, cell, record.value("gpu", ""));
+    // Those for few rows after the others, whose points they are put to.
+    for (const bool few : {false, true}) {
+      for (const auto& cell : record.at("cells")) {
+        if (cell.value("few", false) != few) continue;
+        const std::string text = cell.at("spec");
+        auto spec =
+            std::find_if(out.begin(), out.end(), [&](const auto& s) { return s.text == text; });
+        if (spec == out.end()) spec = out.insert(out.end(), named(text));
+        put(*spec, cell, record.value("gpu", ""));
+      }
     }
   }
   return out;
