@@ -163,7 +163,6 @@ Schedule complete_schedule(const NormSpec& spec, const Target& target, const Blo
 
 Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockShape& shape,
                        const BlockShape& second) {
-  constexpr int kMostLeavesOfEightBlocks = 16384;
   Tuning tuning{complete_schedule(spec, target, shape), {}};
   if (shape.cluster > 1 && leaves_of(spec) > kMostLeavesOfEightBlocks) {
     tuning.second = second_of_longest(spec, target, shape.trigger);
@@ -183,7 +182,7 @@ Tuning launch_plan(const NormSpec& spec, const Target& target) {
   BlockShape shape = find_shape(kPlans, spec, leaves);
   BlockShape second = find_shape(kSecondPlans, spec, leaves);
   if (realigns(spec, 32)) {
-    second = {};  // of rows that are packed alone
+    second = {};  // it takes packed rows alone, which these all but never are
     if (leaves > 32 && leaves <= 2048) shape = realigned_shape(spec, leaves);
   }
   if (target.sm < kFirstWithClusters) {

@@ -33,9 +33,12 @@ struct BlockShape {
 // registers that such a block leaves a thread.
 Schedule complete_schedule(const NormSpec& spec, const Target& target, const BlockShape& shape);
 
-// The same for launches of few rows: each of the row's blocks keeps all of its part in registers,
-// with its loads in flight together. None if they have too few.
+// That of a cluster whose blocks keep all of their part of a row in registers, with its loads in
+// flight together, which is best alone. None if they have too few.
 std::optional<Schedule> schedule_in_registers(const NormSpec& spec, const BlockShape& shape);
+
+// Longer rows have sixteen blocks for every launch, where the device has room for them.
+inline constexpr int kMostLeavesOfEightBlocks = 16384;
 
 // The plan of such a block, with its second schedule: that of the longest rows, and else `second`,
 // if that has threads: a cluster for few rows, a block for many. launch_plan and `tune` use it.

@@ -18,14 +18,13 @@ std::vector<int> thread_counts(int leaves) {
   return threads;
 }
 
-// Beyond the most, launches of few rows take the schedule of all (complete_tuning).
-constexpr int kFewestLeavesOfACluster = 1024, kFewestLeavesForFew = 256, kMostLeavesForFew = 16384;
+constexpr int kFewestLeavesOfACluster = 1024, kFewestLeavesForFew = 256;
 constexpr int kBlocks[] = {2, 4, 8};
 
 // A row of 1 to 8 leaves a thread.
 std::vector<BlockShape> shapes_for_few(int leaves) {
   std::vector<BlockShape> shapes;
-  if (leaves < kFewestLeavesForFew || leaves > kMostLeavesForFew) return shapes;
+  if (leaves < kFewestLeavesForFew || leaves > kMostLeavesOfEightBlocks) return shapes;
   for (int cluster : kBlocks) {
     for (int t = 64; t <= 512; t *= 2) {
       if (t * cluster <= leaves && leaves <= 8 * t * cluster) {

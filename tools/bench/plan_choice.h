@@ -17,9 +17,9 @@
 // plan from one of the row counts on, or a cluster in registers while each of its blocks has a
 // multiprocessor. The cheapest pair is chosen if it costs 0.5 % less than the cheapest plan and at
 // some row count its second part is more than 3 % faster than the first; it stays under the same
-// rule. For many rows of at most 64 leaves it may not trigger at the wait or load the weight late:
-// of many such rows the H100's records hold L2-cold times only, and L2-warm those cost up to 40 %
-// (tools/bench/results/NOTES.md).
+// rule. For many rows of at most 64 leaves it may not trigger at the wait or at the issue of the
+// loads, or load the weight late: of many such rows the H100's records hold L2-cold times only, and
+// L2-warm those cost up to 40 % (tools/bench/results/NOTES.md).
 #ifndef RMSJIT_BENCH_PLAN_CHOICE_H_
 #define RMSJIT_BENCH_PLAN_CHOICE_H_
 

@@ -98,7 +98,7 @@ std::vector<Point> points_of(const NormSpec& spec, const std::vector<int64_t>& r
   return points;
 }
 
-// Medians at one point of every kernel that is not null, in turn round after round.
+// Medians at one point of every kernel that is timed there, in turn round after round.
 void time_at(const Cuda& cuda, const Point& point, const std::vector<Candidate*>& work,
              const std::vector<std::unique_ptr<KernelUnderTest>>& kernels, int rounds) {
   const Stream stream(cuda);
@@ -209,7 +209,7 @@ void write_record(const nlohmann::ordered_json& record, const std::string& path)
   if (!out.flush()) throw CudaError("cannot write " + path);
 }
 
-// A record: every cell of every spec. A plan that cannot be shipped is named and left out.
+// A record: every cell so far of every spec.
 nlohmann::ordered_json record_of(const Cuda& cuda, std::vector<Group>& groups) {
   nlohmann::ordered_json record{{"schema_version", 1}, {"gpu", cuda.name()}};
   auto& cells = record["cells"] = nlohmann::ordered_json::array();
@@ -222,7 +222,8 @@ nlohmann::ordered_json record_of(const Cuda& cuda, std::vector<Group>& groups) {
   return record;
 }
 
-// The record is written spec by spec, for a sweep takes minutes.
+// The record is written spec by spec, for a sweep takes minutes. A plan that cannot be shipped is
+// named and left out.
 nlohmann::ordered_json measure(const TuneOptions& options) {
   const Cuda cuda;
   auto groups = compiled_candidates(Target{cuda.sm()}, options);
