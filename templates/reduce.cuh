@@ -98,25 +98,46 @@ RMSJIT_DEVICE float cluster_sum(float v, Mailbox<kBlocks>& mail) {
   return halving_sum(sums);
 }
 
-// Joins the threads of a row; every thread of the block calls it and gets its row's sum.
+// The lanes of each warp; every thread of the block calls it, or whole warps.
 template <class Spec>
-RMSJIT_DEVICE float row_sum(float v, Scratch<Spec>& scratch) {
-  if constexpr (Spec::kThreads > kWarpThreads) {
-    enum : int { kWarps = Spec::kThreads / kWarpThreads };
-    float* row = scratch.partial + (Spec::kMaxRows == 1 ? 0 : thread_y() * Spec::kThreads);
-    shared_store(row + thread_x(), v);
-    block_barrier();  // every warp's partial sums are there before any warp reads them
-    const float* lane = row + thread_x() % kWarpThreads;
-    float warps[kWarps];
-    RMSJIT_UNROLL
-    for (int i = 0; i < kWarps; ++i) warps[i] = shared_load(lane + i * kWarpThreads);
-    v = halving_sum(warps);
-  }
-  if constexpr (Spec::kCluster > 1) v = cluster_sum<Spec::kThreads>(v, scratch);
+RMSJIT_DEVICE float lanes_sum(float v) {
   enum : int { kLanes = Spec::kThreads < kWarpThreads ? Spec::kThreads : kWarpThreads };
   RMSJIT_UNROLL
   for (int mask = kLanes / 2; mask >= 8 / Spec::kLeaf; mask /= 2) v += shuffle_xor(v, mask);
   return v;
+}
+// The warps of a row, lane by lane, from where they left their sums.
+template <int kWarps>
+RMSJIT_DEVICE float warps_sum(const float* row) {
+  const float* lane = row + thread_x() % kWarpThreads;
+  float warps[kWarps];
+  RMSJIT_UNROLL
+  for (int i = 0; i < kWarps; ++i) warps[i] = shared_load(lane + i * kWarpThreads);
+  return halving_sum(warps);
+}
+
+// Joins the threads of a row; every thread of the block calls it and gets its row's sum.
+template <class Spec>
+RMSJIT_DEVICE float row_sum(float v, Scratch<Spec>& scratch) {
+  enum : int { kWarps = Spec::kThreads / kWarpThreads };
+  if constexpr (kWarps > 1) {
+    float* row = scratch.partial + (Spec::kMaxRows == 1 ? 0 : thread_y() * Spec::kThreads);
+    shared_store(row + thread_x(), v);
+    block_barrier();  // every warp's partial sums are there before any warp reads them
+    // Each warp reads what all have left, so that the block's accesses grow with their square: of
+    // many the first one reads alone, and another barrier costs less.
+    if constexpr (kWarps > 8 && Spec::kCluster == 1) {
+      if (thread_x() < kWarpThreads) {
+        v = lanes_sum<Spec>(warps_sum<kWarps>(row));
+        if (thread_x() == 0) shared_store(row, v);  // nobody else has read this cell
+      }
+      block_barrier();
+      return shared_load(row);
+    }
+    v = warps_sum<kWarps>(row);
+  }
+  if constexpr (Spec::kCluster > 1) v = cluster_sum<Spec::kThreads>(v, scratch);
+  return lanes_sum<Spec>(v);
 }
 
 }  // namespace rmsjit

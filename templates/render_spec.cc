@@ -34,6 +34,19 @@ int shared_bytes(const NormSpec& spec, const Schedule& schedule) {
   return 16 * (stash > 0 ? stash : 1) + 4 * partial + mail;
 }
 
+// The blocks from which a launch moves more than L2 holds; 0 where its policy does not matter: not
+// measured on the target, or the row is shorter than those that gain.
+int blocks_beyond_l2(const NormSpec& spec, const Schedule& schedule, const Target& target) {
+  constexpr int64_t kL2Bytes = 50 << 20, kLeastRowBytes = 2048;
+  const int64_t x = spec.hidden * static_cast<int64_t>(dtype_bytes(spec.x_dtype()));
+  if (target.sm != 90 || target.ptx || x < kLeastRowBytes) return 0;
+  int64_t row = x + spec.hidden * static_cast<int64_t>(dtype_bytes(spec.y_dtype()));
+  if (spec.has_residual()) {
+    row += 2 * spec.hidden * static_cast<int64_t>(dtype_bytes(spec.residual_dtype_resolved()));
+  }
+  return static_cast<int>(kL2Bytes * schedule.cluster / (row * schedule.max_rows_per_block));
+}
+
 std::string schedule_text(const Schedule& schedule) {
   return fmt::format(
       "threads={},rows={},cluster={},registers={},shared={},weight={},trigger={},chunk={}",
@@ -142,6 +155,7 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
     constant("kSharedSlots", of.shared_slots);
     constant("kChunk", of.load_chunk);
     constant("kSharedBytes", shared_bytes(spec, of));
+    constant("kBlocksBeyondL2", blocks_beyond_l2(spec, of, target));
   };
   const auto choices = [&](const Schedule& of) {
     constant("kWeightEarly", of.weight_early);

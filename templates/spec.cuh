@@ -20,6 +20,7 @@ struct Spec {
     kSharedSlots = 0,
     kChunk = 4,
     kSharedBytes = 528,
+    kBlocksBeyondL2 = 1600,
   };
   enum : bool {
     kHeads = false,

@@ -48,7 +48,13 @@ RMSJIT_DEVICE void checked_store(void* p, const T& v) {
   __builtin_memcpy(p, &v, sizeof(T));
 }
 
+struct L2Policy {};
+template <bool kHeads>
+RMSJIT_DEVICE L2Policy l2_policy(u32) {
+  return {};
+}
 RMSJIT_DEVICE Words<4> load_words(const Words<4>* p) { return checked_load<Words<4>>(p); }
+RMSJIT_DEVICE Words<4> load_words(const Words<4>* p, L2Policy) { return load_words(p); }
 RMSJIT_DEVICE u32 load_element(const u16* p) { return checked_load<u16>(p); }
 RMSJIT_DEVICE u32 load_element(const u32* p) { return checked_load<u32>(p); }
 RMSJIT_DEVICE void store_words(Words<4>* p, const Words<4>& v) { checked_store(p, v); }

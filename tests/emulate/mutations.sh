@@ -33,6 +33,10 @@ bug lanes_in_other_order reduce.cuh \
 bug last_shuffle_missing reduce.cuh 'mask >= 8 / Spec::kLeaf' 'mask > 8 / Spec::kLeaf'
 bug missing_barrier reduce.cuh 'block_barrier();' ';'
 bug barrier_of_first_warp reduce.cuh 'block_barrier();' 'if (thread_x() < 32) block_barrier();'
+bug one_warp_tells_too_soon reduce.cuh '      block_barrier();
+      return shared_load(row);' '      return shared_load(row);'
+bug one_warp_leaves_half reduce.cuh 'v = lanes_sum<Spec>(warps_sum<kWarps>(row));' \
+  'v = lanes_sum<Spec>(warps_sum<kWarps / 2>(row));'
 bug scratch_of_first_row reduce.cuh 'Spec::kMaxRows == 1 ? 0 : thread_y() * Spec::kThreads' '0'
 
 # --- which element, which row ---

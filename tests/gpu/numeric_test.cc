@@ -116,5 +116,43 @@ TEST_P(GpuBits, ARowGivesTheSameBitsInEveryBatchAndUnderEveryPlan) {
   }
 }
 
+// The constants of device.cuh, which only the device can confirm.
+TEST(L2Policy, IsWhatCreatepolicyGives) {
+  RMSJIT_NEED_GPU();
+  const bench::Cuda cuda;
+  if (cuda.sm() != 90) GTEST_SKIP() << "used on sm_90 alone, this device is sm_" << cuda.sm();
+  const Target target{90};
+  const NormSpec spec = canonical(*parse_spec("hidden=4096"), target);
+  CompileRequest request = make_compile_request({spec, target, launch_plan(spec, target)});
+  request.spec_cuh += R"(
+    extern "C" __global__ void policies(rmsjit::u64* out) {
+      asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(out[0]));
+      asm("createpolicy.fractional.L2::evict_normal.b64 %0, 1.0;" : "=l"(out[1]));
+      out[2] = rmsjit::l2_policy<false>(1).bits;
+      out[3] = rmsjit::l2_policy<true>(2).bits;
+    })";
+  const Result<CompiledImage> image = make_inprocess_compiler({})->compile(request);
+  ASSERT_TRUE(image.ok()) << image.message();
+  CUmodule module = nullptr;
+  CUfunction function = nullptr;
+  cuda.check(cuda.api().cuModuleLoadData(&module, image->image.data()), "cuModuleLoadData");
+  cuda.check(cuda.api().cuModuleGetFunction(&function, module, "policies"), "policies");
+  const bench::Stream stream(cuda);
+  const bench::Buffer out(cuda, 4 * sizeof(uint64_t));
+  CUlaunchConfig config{};
+  config.gridDimX = config.gridDimY = config.gridDimZ = 1;
+  config.blockDimX = config.blockDimY = config.blockDimZ = 1;
+  config.hStream = stream.get();
+  char* data = out.data();
+  void* params[] = {&data};
+  cuda.check(cuda.api().cuLaunchKernelEx(&config, function, params, nullptr), "cuLaunchKernelEx");
+  stream.synchronize();
+  uint64_t bits[4] = {};
+  out.download(bits, sizeof bits);
+  cuda.check(cuda.api().cuModuleUnload(module), "cuModuleUnload");
+  EXPECT_EQ(bits[2], bits[0]) << "a grid of one block is at least one";
+  EXPECT_EQ(bits[3], bits[1]) << "and less than two";
+}
+
 }  // namespace
 }  // namespace rmsjit::gpu

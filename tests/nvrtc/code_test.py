@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The instructions of compiled kernels: what no CPU runs of device.cuh. Nothing is loaded by the
 read-only path or lies in local memory, and under PDL the wait comes before every access to global
-memory and before the trigger, which is where a plan has it. code_test.py RMSNORM_AOT;
+memory and before the trigger, which is where a plan has it. L2's policy is on the inputs alone.
+code_test.py RMSNORM_AOT;
 RMSJIT_TEST_NVDISASM names nvdisasm."""
 
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
 import unittest
+from collections import Counter
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools" / "bench"))
 from benchlib import sass
@@ -81,6 +84,23 @@ class Code(unittest.TestCase):
                 self.assertIn("trigger=issue", plan, "choose another spec")
                 wanted = f"behind the issue of {self.loads_of_a_row(plan)} loads"
                 self.assertEqual(place(code), wanted, spec)
+
+    def test_x_and_the_residual_of_long_rows_have_a_policy_of_the_launch_and_the_weight_has_none(self):
+        kept = "0x14f00000"
+        specs = ["hidden=4096,x=bf16", "hidden=4096,x=bf16,residual=add", "hidden=128,x=bf16"]
+        for arch in ("sm_90", "sm_120"):
+            with tempfile.TemporaryDirectory() as folder:
+                for item, entries in sass.compiled(AOT, pathlib.Path(folder), arch, specs):
+                    code = entries["rmsnorm_packed"]
+                    with self.subTest(arch=arch, spec=item["spec_text"]):
+                        loads = [line for line in code if re.search(sass.LOAD, line)]
+                        descriptors = Counter(re.search(r"desc\[(\w+)\]", line)[1] for line in loads)
+                        with_policy = arch == "sm_90" and "hidden=4096" in item["spec_text"]
+                        self.assertEqual(any(kept in line for line in code), with_policy)
+                        self.assertEqual(len(descriptors), 2 if with_policy else 1)
+                        inputs = 2 if "residual=add" in item["spec_text"] else 1
+                        if with_policy:  # as many of each as of the weight
+                            self.assertEqual(max(descriptors.values()), inputs * min(descriptors.values()))
 
     @staticmethod
     def loads_of_a_row(plan):

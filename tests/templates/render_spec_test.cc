@@ -168,6 +168,29 @@ TEST(RenderSpec, ALeafHasFourElementsWhereEveryTensorIsF32) {
   }
 }
 
+// 50 MiB over what the rows of a block move; a cluster's blocks share a row.
+TEST(RenderSpec, SaysFromHowManyBlocksALaunchMovesMoreThanL2Holds) {
+  const auto blocks = [](const char* text, const Schedule& schedule, const Target& target) {
+    const std::string rendered = render_spec(parsed(text), {schedule, {}}, target);
+    const std::string name = "kBlocksBeyondL2 = ";
+    return std::stoi(rendered.substr(rendered.find(name) + name.size()));
+  };
+  Schedule one = plain_tuning(), two_rows = one, cluster = one;
+  two_rows.max_rows_per_block = 2;
+  cluster.cluster = 8;
+  EXPECT_EQ(blocks("hidden=4096", one, kSm90), (50 << 20) / (2 * 8192));
+  EXPECT_EQ(blocks("hidden=4096", two_rows, kSm90), (50 << 20) / (4 * 8192));
+  EXPECT_EQ(blocks("hidden=4096", cluster, kSm90), 8 * (50 << 20) / (2 * 8192));
+  EXPECT_EQ(blocks("hidden=4096,residual=add", one, kSm90), (50 << 20) / (4 * 8192));
+  EXPECT_EQ(blocks("hidden=4096,x=f32,y=bf16", one, kSm90), (50 << 20) / (3 * 8192));
+  EXPECT_EQ(blocks("hidden=1024", one, kSm90), (50 << 20) / (2 * 2048));
+  // Shorter rows do not gain, and nothing is known of other targets.
+  EXPECT_EQ(blocks("hidden=1016", one, kSm90), 0);
+  EXPECT_EQ(blocks("hidden=4096", one, Target{80}), 0);
+  EXPECT_EQ(blocks("hidden=4096", one, Target{100}), 0);
+  EXPECT_EQ(blocks("hidden=4096", one, Target{90, true}), 0);
+}
+
 TEST(RenderSpec, AsksForDynamicSharedMemoryOnlyAbove48KiB) {
   const NormSpec spec = parsed("hidden=262144,x=f32");
   Tuning tuning;

@@ -41,6 +41,19 @@ class Misses(unittest.TestCase):
         entries += cell_of(self.more, 1.30, 1.4, 1.35)  # faster than its floor: it is no bound
         self.assertIn(misses.MEAN_ALONE, reason_of(entries, self.one, self.off))
 
+    def test_a_limit_below_the_landed_floor_is_a_reason_unless_somebody_in_the_cell_was_faster(self):
+        entries = cell_of(self.one, 1.50, 1.0, 1.60)  # the target's limit is 1.33
+        entries += cell_of(self.more, 2.3, 2.0, 2.4)  # close enough to its barrier floor
+        self.assertNotIn(misses.BELOW_LANDED, reason_of(entries, self.one, self.off))
+        landed = [entry(self.one, "landed_floor", 1.34)]
+        self.assertIn(misses.BELOW_LANDED, reason_of(entries + landed, self.one, self.off))
+        self.assertRegex(lines(entries + landed)[1], "^Misses by kind: [1-9] proved, ")
+        cluster = [entry(self.one, "quack", 1.33, rounding="twice")]
+        found = reason_of(entries + landed + cluster, self.one, self.off)
+        self.assertNotIn(misses.BELOW_LANDED, found)
+        reached = [entry(self.one, "landed_floor", 1.32)]
+        self.assertNotIn(misses.BELOW_LANDED, reason_of(entries + reached, self.one, self.off))
+
     def test_a_limit_closer_to_the_floor_than_anybody_at_this_width_is_an_observation(self):
         entries = cell_of(self.one, 1.50, 1.0, 1.68) + cell_of(self.more, 2.45, 2.0, 2.5)
         self.assertIn(misses.NOBODY_CLOSER, reason_of(entries, self.one, self.off))

@@ -83,7 +83,7 @@ def copy_series(cells, op):
             continue
         drawn.add(hidden)
         for impl, us in figures.items():
-            if impl != "barrier_floor":
+            if impl not in ("barrier_floor", "landed_floor"):
                 out[impl].append((hidden, 100 * figures["copy"] / us))
     return out
 

@@ -5,6 +5,10 @@
 //          is the yardstick between runs and machines.
 //   floor  the same loads and stores as an RMSNorm with a row in registers: x, weight, residual in,
 //          y and h out, no reduction; with kBarrier one block barrier stands before the stores.
+//   landed the floor of whatever needs all of x and residual before its first store of y, as every
+//          norm does: its barrier is a vote (a warp's, where a row is a warp's) on what came of
+//          those loads (of each group of a row that takes several). Of all ways to tell a row's
+//          threads something it is the cheapest, and a sum is not in it.
 // floor is built with -DPACKS (16-byte packs a row), -DADD (0 or 1), -DHEADS (0, or 1 for query and
 // key norms, whose tokens lie apart in x) and -DTHREADS; the sum and the product are replaced by
 // exclusive or, so that any bits are legal and every load is needed.
@@ -109,7 +113,29 @@ __device__ __forceinline__ void load(uint4 (&to)[kCount], const uint4* from, int
   }
 }
 
-template <bool kBarrier, bool kPdl, bool kEarlyWeight>
+enum Wait { kNothing, kBarrier, kLanded };
+
+// Every thread of the row waits here until the words of all of them are there. The vote is never
+// won: 64 bits would have to be these.
+__device__ __forceinline__ void wait_until_landed(unsigned a, unsigned b) {
+  if (kLanes <= 32) {
+    asm volatile(
+        "{ .reg .pred p, q;\n"
+        "setp.eq.u32 p, %0, 0x5bd1e995;\n"
+        "setp.eq.and.u32 p, %1, 0x2f0b4d17, p;\n"
+        "vote.sync.any.pred q, p, 0xffffffff;\n"
+        "@q trap; }" ::"r"(a), "r"(b) : "memory");
+  } else {
+    asm volatile(
+        "{ .reg .pred p, q;\n"
+        "setp.eq.u32 p, %0, 0x5bd1e995;\n"
+        "setp.eq.and.u32 p, %1, 0x2f0b4d17, p;\n"
+        "barrier.cta.red.or.pred q, 0, p;\n"
+        "@q trap; }" ::"r"(a), "r"(b) : "memory");
+  }
+}
+
+template <Wait kWait, bool kPdl, bool kEarlyWeight>
 __device__ __forceinline__ void floor_body(const FloorParams& p) {
   const int lane = threadIdx.x % kLanes;
   const long long row = static_cast<long long>(blockIdx.x) * kRowsABlock + threadIdx.x / kLanes;
@@ -129,28 +155,40 @@ __device__ __forceinline__ void floor_body(const FloorParams& p) {
     if (ADD) load(residual, p.residual + base, first, live);
     if (!kEarlyWeight || group > 0) load(weight, p.weight, first, live);
     if (kPdl && group + kGroup >= kSlots) PDL_TRIGGER();
-    if (kBarrier && group == 0) __syncthreads();
+    if (kWait == kBarrier && group == 0) __syncthreads();
+    unsigned a = 0, b = 0;
 #pragma unroll
     for (int i = 0; i < kGroup; ++i) {
       const int at = first + i * kLanes;
-      if (!live || at >= PACKS) continue;
       if (ADD) {
         x[i] = mix(x[i], residual[i]);
-        p.h[base + at] = x[i];
+        if (live && at < PACKS) p.h[base + at] = x[i];
       }
-      p.y[base + at] = mix(x[i], weight[i]);
+      a ^= x[i].x ^ x[i].z;
+      b ^= x[i].y ^ x[i].w;
+      if (kWait != kLanded && live && at < PACKS) p.y[base + at] = mix(x[i], weight[i]);
+    }
+    if (kWait != kLanded) continue;
+    wait_until_landed(a, b);
+#pragma unroll
+    for (int i = 0; i < kGroup; ++i) {
+      const int at = first + i * kLanes;
+      if (live && at < PACKS) p.y[base + at] = mix(x[i], weight[i]);
     }
   }
 }
 
-#define FLOOR(name, barrier, pdl, early)                                      \
+#define FLOOR(name, wait, pdl, early)                                         \
   extern "C" __global__ void __launch_bounds__(THREADS) name(FloorParams p) { \
-    floor_body<barrier, pdl, early>(p);                                       \
+    floor_body<wait, pdl, early>(p);                                          \
   }
-FLOOR(floor_off, false, false, false)
-FLOOR(floor_pdl, false, true, false)
-FLOOR(floor_pdl_early, false, true, true)
-FLOOR(barrier_off, true, false, false)
-FLOOR(barrier_pdl, true, true, false)
-FLOOR(barrier_pdl_early, true, true, true)
+FLOOR(floor_off, kNothing, false, false)
+FLOOR(floor_pdl, kNothing, true, false)
+FLOOR(floor_pdl_early, kNothing, true, true)
+FLOOR(barrier_off, kBarrier, false, false)
+FLOOR(barrier_pdl, kBarrier, true, false)
+FLOOR(barrier_pdl_early, kBarrier, true, true)
+FLOOR(landed_off, kLanded, false, false)
+FLOOR(landed_pdl, kLanded, true, false)
+FLOOR(landed_pdl_early, kLanded, true, true)
 #endif

@@ -8,7 +8,7 @@ from collections import defaultdict
 from . import record, stats
 from .grid import LARGE_BYTES
 
-REFERENCES = ("copy", "empty", "floor", "barrier_floor")
+REFERENCES = ("copy", "empty", "floor", "barrier_floor", "landed_floor")
 SLOWER = 1.02
 RUNS_TO_CONFIRM = 2
 CONFIRMED, UNCONFIRMED = "confirmed", "to be confirmed by a second run"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""floor and barrier_floor of reference.cu as implementations."""
+"""floor, barrier_floor and landed_floor of reference.cu as implementations."""
 
 import ctypes
 
@@ -131,3 +131,24 @@ class Floor(Reference):
 class BarrierFloor(Floor):
     name = "barrier_floor"
     stem = "barrier"
+
+
+class LandedFloor(Floor):
+    """Of small batches of rows that a block has in registers at once, L2-warm: what the targets ask
+    about, and the floors do not explain."""
+
+    name = "landed_floor"
+    stem = "landed"
+
+    def variants(self, cell):
+        found = super().variants(cell)
+        if cell.op not in ("rmsnorm", "fused_add") or cell.rows > SMALL_ROWS or cell.l2 != "warm":
+            raise Unsupported("for small batches, L2-warm, without heads")
+        if not self.candidates(cell):
+            raise Unsupported("the row is longer than what a block has in registers")
+        return found
+
+    def candidates(self, cell):
+        packs = packs_of(cell, cell.hidden)  # of which a thread has kGroup of reference.cu
+        most = {t: 4 if t > 512 else MOST_PACKS_A_THREAD for t in super().candidates(cell)}
+        return [t for t in most if most[t] * t >= packs]

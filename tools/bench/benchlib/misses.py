@@ -6,7 +6,9 @@ implementation took. What has none has the figures of its profile, where there i
 says so. A limit that ours met in an older record can be met, whatever else is said of it.
 
 The barrier floor bounds a kernel that keeps its row in registers; where any implementation was
-faster than it at the same operation, width and PDL, it bounds nothing and proves nothing.
+faster than it at the same operation, width and PDL, it bounds nothing and proves nothing. The
+landed floor bounds one whose row is one block's; where any implementation was faster than it in the
+cell (a cluster's blocks share a row), it proves nothing there.
 """
 
 from collections import Counter, defaultdict
@@ -18,6 +20,7 @@ from .grid import ELEMENT_BYTES
 UNKNOWN = "no reason known"
 PROFILED = "no reason in the record: see the profile"
 BELOW_FLOOR = "limit below the barrier floor"
+BELOW_LANDED = "limit below the floor whose loads have landed"
 NOBODY_CLOSER = "nobody was seen so close to the barrier floor at this width"
 SAME_BYTES = "limit below every floor of as many bytes"
 UNDECIDED = "undecided: the interval reaches the target"
@@ -27,6 +30,7 @@ NO_REASON = (UNKNOWN, MEAN_ALONE)  # what a profile is for
 # How the head counts them: a limit that nobody came near is no proof that nobody can.
 KINDS = {
     BELOW_FLOOR: "proved",
+    BELOW_LANDED: "proved",
     SAME_BYTES: "proved",
     NOBODY_CLOSER: "observed",
     UNDECIDED: "undecided",
@@ -44,15 +48,24 @@ def reason(evidence, miss):
     floor = reference(group, "barrier_floor", miss.pdl)
     nearest = evidence.nearest(group, miss.pdl)
     in_registers = group.hidden * ELEMENT_BYTES[group.dtype] <= 16 * FLOOR_PACKS
-    if nearest is not None and nearest >= floor and in_registers:
-        if miss.limit_us < floor:
-            return BELOW_FLOOR
-        if miss.limit_us < nearest:
-            return NOBODY_CLOSER
+    bounded = nearest is not None and nearest >= floor and in_registers
+    if bounded and miss.limit_us < floor:
+        return BELOW_FLOOR
+    landed = reference(group, "landed_floor", miss.pdl)
+    if landed is not None and miss.limit_us < landed <= fastest(group, miss.pdl):
+        return BELOW_LANDED
+    if bounded and miss.limit_us < nearest:
+        return NOBODY_CLOSER
     bare = evidence.floor_of_same_bytes(group, miss.pdl) if group.op == "qk" else None
     if bare is not None and miss.limit_us < bare <= miss.ours_us:
         return SAME_BYTES
     return UNKNOWN
+
+
+def fastest(group, pdl):
+    """Of ours and the peers."""
+    entries = [e for e in group.entries if e["impl"] not in cell_group.REFERENCES]
+    return min(e["us"] for e in entries if e["pdl"] in states(pdl) and not e["constant_weight"])
 
 
 def launch(miss):
@@ -150,7 +163,7 @@ def attainable(evidence, target):
 
 HEAD = (
     f"  {'cell':<38} {'PDL':<4} {'ours':>8} {'limit':>8} {'over':>6} "
-    + " ".join(f"{impl:>8}" for impl in ("copy", "empty", "floor", "barrier", "nearest"))
+    + " ".join(f"{impl:>8}" for impl in ("copy", "empty", "floor", "barrier", "landed", "nearest"))
     + f"  {'best peer':<22} reason"
 )
 
@@ -183,8 +196,8 @@ def head(reasons, cells, counts):
         f"one miss, and for {unknown} that has no profile either.",
         f"Misses by kind: {shown}; {sum(counts.values())} in all.",
         *(reasons.profiles.notes if reasons.profiles else []),
-        "Microseconds. limit: the time at which the cell would meet the target; barrier: the",
-        "barrier floor; nearest: that and the least that anybody took over it at this width. A row",
-        "is of one run, of several the worst.",
+        "Microseconds. limit: the time at which the cell would meet the target; barrier, landed:",
+        "those floors; nearest: the barrier floor and the least that anybody took over it at this",
+        "width. A row is of one run, of several the worst.",
         *(reasons.before.notes if reasons.before else []),
     ]

@@ -65,6 +65,7 @@ class Session:
             refs.Empty,
             floors.Floor,
             floors.BarrierFloor,
+            floors.LandedFloor,
             fi.FlashInfer,
             fi.FlashInferCuda,
             peers.Quack,

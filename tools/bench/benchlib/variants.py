@@ -7,8 +7,8 @@ from dataclasses import dataclass
 EPS = 1e-6  # of every implementation and of the reference
 # The names of all adapters, in the order in which they are loaded and checked in each cell.
 IMPLEMENTATIONS = (
-    "rmsjit", "copy", "empty", "floor", "barrier_floor", "flashinfer", "flashinfer_cuda", "quack",
-    "inductor", "liger", "torch", "te",
+    "rmsjit", "copy", "empty", "floor", "barrier_floor", "landed_floor", "flashinfer",
+    "flashinfer_cuda", "quack", "inductor", "liger", "torch", "te",
 )  # fmt: skip
 
 
