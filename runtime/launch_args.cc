@@ -83,8 +83,11 @@ bool fill_grid(const LaunchFacts& facts, Extent extent, int64_t rows, LaunchBloc
   }
   RmsNormParams& params = block.params;
   put_halves(static_cast<uint64_t>(extent.tokens), params.tokens, params.upper.tokens);
-  params.heads_shift = static_cast<unsigned short>(block.grid.heads_shift);
-  params.block_tokens = static_cast<unsigned short>(block.grid.tokens());
+  if (facts.has_heads) {
+    put_heads(block.grid, params);
+  } else {
+    params.input_policy = facts.input_policy(rows);
+  }
   return block.grid.fits;
 }
 
@@ -104,7 +107,8 @@ Status read_carefully(const LaunchFacts& facts, const Extent& extent, const rmsj
 
 }  // namespace
 
-LaunchFacts::LaunchFacts(const NormSpec& spec, const Tuning& tuning_, int multiprocessors_)
+LaunchFacts::LaunchFacts(const NormSpec& spec, const Tuning& tuning_, const Target& target,
+                         int multiprocessors_)
     : hidden(spec.hidden),
       x_bytes(static_cast<int32_t>(dtype_bytes(spec.x_dtype()))),
       weight_bytes(static_cast<int32_t>(dtype_bytes(spec.weight_dtype()))),
@@ -117,6 +121,7 @@ LaunchFacts::LaunchFacts(const NormSpec& spec, const Tuning& tuning_, int multip
       residual_in_place(spec.residual_placement == ResidualPlacement::kInPlace),
       pdl(spec.pdl == Pdl::kOn),
       multiprocessors(multiprocessors_),
+      rows_in_l2(rmsjit::rows_in_l2(spec, target)),
       second_rows(rmsjit::second_rows(tuning_.second, multiprocessors_)),
       dynamic_shared_bytes(static_cast<uint32_t>(rmsjit::dynamic_shared_bytes(spec, tuning_))),
       second_dynamic_shared_bytes(

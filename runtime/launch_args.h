@@ -20,7 +20,12 @@ namespace rmsjit {
 struct LaunchFacts {
   LaunchFacts() = default;
   // Requires a canonical spec.
-  LaunchFacts(const NormSpec& spec, const Tuning& tuning, int multiprocessors);
+  LaunchFacts(const NormSpec& spec, const Tuning& tuning, const Target& target,
+              int multiprocessors);
+
+  unsigned input_policy(int64_t rows) const {
+    return rows > rows_in_l2 ? kEvictLast : kEvictNormal;
+  }
 
   int64_t hidden = 0;
   // Bytes an element; 0 where the tensor is absent.
@@ -33,6 +38,7 @@ struct LaunchFacts {
   bool residual_in_place = false;
   bool pdl = false;
   int multiprocessors = 0;
+  int64_t rows_in_l2 = kAnyRows;
   SecondRows second_rows;  // of the launches that take KernelEntry::kSecond
   uint32_t dynamic_shared_bytes = 0;
   uint32_t second_dynamic_shared_bytes = 0;

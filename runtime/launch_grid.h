@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "templates/render_spec.h"
+#include "templates/rmsnorm_params.h"
 
 namespace rmsjit {
 
@@ -86,6 +87,11 @@ inline SecondRows second_rows(const Tuning::Second& second, int multiprocessors)
   grid.x = static_cast<uint32_t>(x);
   grid.fits &= x <= LaunchGrid::kMostX;
   return grid;
+}
+
+inline void put_heads(const LaunchGrid& grid, RmsNormParams& params) {
+  params.heads.shift = static_cast<unsigned short>(grid.heads_shift);
+  params.heads.block_tokens = static_cast<unsigned short>(grid.tokens());
 }
 
 }  // namespace rmsjit

@@ -13,7 +13,7 @@ LoadedKernel::LoadedKernel(const Driver& driver, const DeviceContext& where, con
                            const Acquired& acquired, const Module& module)
     : launch_kernel_(driver.functions().cuLaunchKernelEx),
       module_(module),
-      facts_(id.spec, id.tuning, where.facts.multiprocessors),
+      facts_(id.spec, id.tuning, id.target, where.facts.multiprocessors),
       driver_(driver),
       where_(where),
       spec_text_(spec_text(id.spec)),

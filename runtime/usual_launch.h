@@ -200,8 +200,11 @@ template <bool kHeads, bool kResidual>
   const int per_block = rows_per_block(schedule, rows, facts.multiprocessors);
   grid = launch_grid(schedule.cluster, kHeads, extent.tokens, extent.heads, per_block);
   params.tokens = static_cast<unsigned>(extent.tokens);
-  params.heads_shift = static_cast<unsigned short>(grid.heads_shift);
-  params.block_tokens = static_cast<unsigned short>(grid.tokens());
+  if constexpr (kHeads) {
+    put_heads(grid, params);
+  } else {
+    params.input_policy = facts.input_policy(rows);
+  }
   return grid.fits;
 }
 

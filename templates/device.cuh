@@ -40,17 +40,12 @@ RMSJIT_DEVICE u64 computed(u64 v) {
 }
 
 // --- global memory ---
-// When L2 gives up what is loaded: last, in a grid of so many blocks, and else in its turn.
+// When L2 gives up what is loaded: what createpolicy makes, of which the lower half is 0.
 struct L2Policy {
   u64 bits;
 };
-template <bool kHeads>
-RMSJIT_DEVICE L2Policy l2_policy(u32 blocks) {
-  // What createpolicy.fractional gives on sm_90 for L2::evict_last and L2::evict_normal: ptxas makes
-  // seven instructions before the first load of each.
-  enum : u64 { kLast = 0x14f0000000000000, kNormal = 0x16f0000000000000 };
-  return {(kHeads ? gridDim.x * gridDim.y : gridDim.x) >= blocks ? u64{kLast} : u64{kNormal}};
-}
+RMSJIT_DEVICE L2Policy l2_policy(u32 upper) { return {u64{upper} << 32}; }
+
 // Loads are never of the read-only kind: under PDL, and in place, another kernel or this one writes
 // what is read, and ptxas moves read-only loads behind the sum that they should overlap with.
 RMSJIT_DEVICE Words<4> load_words(const Words<4>* p) {

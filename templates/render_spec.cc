@@ -34,19 +34,6 @@ int shared_bytes(const NormSpec& spec, const Schedule& schedule) {
   return 16 * (stash > 0 ? stash : 1) + 4 * partial + mail;
 }
 
-// The blocks from which a launch moves more than L2 holds; 0 where its policy does not matter: not
-// measured on the target, or the row is shorter than those that gain.
-int blocks_beyond_l2(const NormSpec& spec, const Schedule& schedule, const Target& target) {
-  constexpr int64_t kL2Bytes = 50 << 20, kLeastRowBytes = 2048;
-  const int64_t x = spec.hidden * static_cast<int64_t>(dtype_bytes(spec.x_dtype()));
-  if (target.sm != 90 || target.ptx || x < kLeastRowBytes) return 0;
-  int64_t row = x + spec.hidden * static_cast<int64_t>(dtype_bytes(spec.y_dtype()));
-  if (spec.has_residual()) {
-    row += 2 * spec.hidden * static_cast<int64_t>(dtype_bytes(spec.residual_dtype_resolved()));
-  }
-  return static_cast<int>(kL2Bytes * schedule.cluster / (row * schedule.max_rows_per_block));
-}
-
 std::string schedule_text(const Schedule& schedule) {
   return fmt::format(
       "threads={},rows={},cluster={},registers={},shared={},weight={},trigger={},chunk={}",
@@ -109,6 +96,18 @@ int held_leaf_words(const NormSpec& spec) {
   return leaf_words(spec, spec.residual_dtype_resolved());
 }
 
+int64_t rows_in_l2(const NormSpec& spec, const Target& target) {
+  constexpr int64_t kL2Bytes = 50 << 20, kLeastRowBytes = 2048;
+  const auto bytes = [&](DType dtype) { return spec.hidden * int64_t{dtype_bytes(dtype)}; };
+  const bool measured = target.sm == 90 && !target.ptx;
+  if (!measured || spec.layout == Layout::kHeads || bytes(spec.x_dtype()) < kLeastRowBytes) {
+    return kAnyRows;
+  }
+  int64_t row = bytes(spec.x_dtype()) + bytes(spec.y_dtype());
+  if (spec.has_residual()) row += 2 * bytes(spec.residual_dtype_resolved());
+  return kL2Bytes / row;
+}
+
 int dynamic_shared_bytes(const NormSpec& spec, const Schedule& schedule) {
   const int bytes = shared_bytes(spec, schedule);
   return bytes > 48 * 1024 ? bytes : 0;
@@ -155,7 +154,6 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
     constant("kSharedSlots", of.shared_slots);
     constant("kChunk", of.load_chunk);
     constant("kSharedBytes", shared_bytes(spec, of));
-    constant("kBlocksBeyondL2", blocks_beyond_l2(spec, of, target));
   };
   const auto choices = [&](const Schedule& of) {
     constant("kWeightEarly", of.weight_early);
@@ -180,6 +178,7 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
   constant("kConstantWeight", spec.constant_weight == ConstantWeight::kOn);
   choices(tuning);
   constant("kRealign", realign);
+  constant("kInputPolicy", rows_in_l2(spec, target) < kAnyRows);
   text += "  };\n};\n";
   if (tuning.second) {
     text += fmt::format("#define RMSJIT_SECOND{}\nstruct Second : Spec {{\n  enum : int {{\n",

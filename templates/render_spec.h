@@ -86,6 +86,13 @@ int leaf_words(const NormSpec& spec, DType dtype);
 // 32-bit registers that hold one leaf of h between the sum and the output.
 int held_leaf_words(const NormSpec& spec);
 
+// The rows of which a launch moves no more than L2 holds. One of more gives up its inputs last:
+// measured on an H200, that takes 3 to 6 % off it, and nothing that ran after it took longer
+// (tools/bench/results/NOTES.md). kAnyRows where the kernel has no policy: on other targets, where
+// nothing is known of it, for rows too short to gain, and with heads, which are.
+inline constexpr int64_t kAnyRows = INT64_MAX;
+int64_t rows_in_l2(const NormSpec& spec, const Target& target);
+
 // What a launch has to ask for: 0 unless the plan needs more shared memory than a kernel has by
 // itself.
 int dynamic_shared_bytes(const NormSpec& spec, const Schedule& schedule);

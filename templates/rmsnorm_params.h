@@ -7,7 +7,12 @@
 
 namespace rmsjit {
 
-enum : int { kParamsAbi = 6 };
+enum : int { kParamsAbi = 7 };
+
+// The upper halves of what createpolicy.fractional gives on sm_90 for L2::evict_normal and
+// L2::evict_last; the lower ones are 0. An argument, because a kernel that chooses by its grid has a
+// comparison before its first load.
+enum : unsigned { kEvictNormal = 0x16f00000, kEvictLast = 0x14f00000 };
 
 // Strides in bytes; zero for an extent of one. Tokens and heads mean the same to the kernel: a
 // launch of too many tokens for its grid calls them heads, and the heads tokens.
@@ -23,10 +28,15 @@ struct RmsNormParams {
   void* y;             // may be x itself, as the spec declares
   unsigned x_token_stride;
   unsigned y_token_stride;
-  unsigned tokens;              // > 0 with `upper`; of a packed launch at most 2^31 - 1
-  float eps;                    // finite, >= 0
-  unsigned short heads_shift;   // a block has 2^heads_shift heads of each of its tokens
-  unsigned short block_tokens;  // tokens of a block: blockDim.y >> heads_shift
+  unsigned tokens;  // > 0 with `upper`; of a packed launch at most 2^31 - 1
+  float eps;        // finite, >= 0
+  union {
+    struct {
+      unsigned short shift;         // a block has 2^shift heads of each of its tokens
+      unsigned short block_tokens;  // tokens of a block: blockDim.y >> shift
+    } heads;
+    unsigned input_policy;  // without heads: kEvictNormal or kEvictLast, for x and the residual
+  };
   unsigned x_head_stride;
   const void* residual;  // [tokens, heads, hidden], or null
   void* residual_out;    // may be residual itself, as the spec declares

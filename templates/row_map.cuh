@@ -50,7 +50,7 @@ RMSJIT_DEVICE u64 whole(u32 lower, u32 upper) {
 }
 
 // The row of this thread. With heads the grid has two dimensions, so that nothing is divided: a
-// block has 2^heads_shift neighbouring heads (which divides heads and the rows of a block) of as
+// block has 2^heads.shift neighbouring heads (which divides heads and the rows of a block) of as
 // many tokens as it has rows for.
 template <bool kPacked>
 struct Place {
@@ -66,8 +66,8 @@ RMSJIT_DEVICE Place<kPacked> place_of_row(const RmsNormParams& p) {
   const u32 row = Spec::kMaxRows == 1 ? 0 : thread_y();
   Place<kPacked> at{block, 0, true};
   if constexpr (Spec::kHeads && Spec::kMaxRows > 1) {
-    at.token = block_y() * p.block_tokens + (row >> p.heads_shift);
-    at.head = (block << p.heads_shift) + (row & ((1u << p.heads_shift) - 1));
+    at.token = block_y() * p.heads.block_tokens + (row >> p.heads.shift);
+    at.head = (block << p.heads.shift) + (row & ((1u << p.heads.shift) - 1));
   } else if constexpr (Spec::kHeads) {
     at = {block_y(), block, true};
   } else if constexpr (Spec::kMaxRows > 1) {

@@ -45,17 +45,13 @@ struct RowWork {
   typename Y::Storage* y;
   Scratch<Spec>& scratch;
   const bool there;
-  // Where a launch moves more than L2 holds, its inputs are given up last: 3 to 6 % of its time, and
-  // nothing that runs after it was seen to take longer (tools/bench/results/NOTES.md).
-  const L2Policy l2;
+  const L2Policy l2;  // of x and the residual, where Spec::kInputPolicy
   Held held[S::kRegisterSlots > 0 ? S::kRegisterSlots : 1];
   Leaf<W> early_weight[kWeightEarly ? S::kSlots : 1];
 
   // Done before the PDL wait: the addresses come from the arguments alone.
   RMSJIT_DEVICE RowWork(const RmsNormParams& p, Scratch<Spec>& shared, const Place<kPacked>& at)
-      : scratch(shared),
-        there(kBranches || at.there),
-        l2(l2_policy<Spec::kHeads>(Spec::kBlocksBeyondL2)) {
+      : scratch(shared), there(kBranches || at.there), l2(l2_policy(p.input_policy)) {
     const int first = row_thread<Spec>() * Spec::kLeaf;
     // Of a row that is not there nothing is loaded or stored, wherever it would be.
     const auto offset = [&](u64 token_stride, u64 head_stride) {
@@ -112,7 +108,7 @@ struct RowWork {
   }
 
   RMSJIT_DEVICE void load_inputs(int slot, Loaded<X>& x_in, Loaded<R>& r_in) const {
-    if constexpr (Spec::kBlocksBeyondL2 > 0) {
+    if constexpr (Spec::kInputPolicy) {
       load_slot<Spec, kPacked>(x_in, x, slot, there, l2);
       if constexpr (Spec::kResidual) load_slot<Spec, kPacked>(r_in, residual, slot, there, l2);
     } else {

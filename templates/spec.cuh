@@ -20,7 +20,6 @@ struct Spec {
     kSharedSlots = 0,
     kChunk = 4,
     kSharedBytes = 528,
-    kBlocksBeyondL2 = 1600,
   };
   enum : bool {
     kHeads = false,
@@ -39,6 +38,7 @@ struct Spec {
     kTriggerAtLoads = false,
     kTriggerAtEnd = false,
     kRealign = false,
+    kInputPolicy = true,
   };
 };
 }  // namespace rmsjit

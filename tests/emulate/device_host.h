@@ -49,10 +49,7 @@ RMSJIT_DEVICE void checked_store(void* p, const T& v) {
 }
 
 struct L2Policy {};
-template <bool kHeads>
-RMSJIT_DEVICE L2Policy l2_policy(u32) {
-  return {};
-}
+RMSJIT_DEVICE L2Policy l2_policy(u32) { return {}; }
 RMSJIT_DEVICE Words<4> load_words(const Words<4>* p) { return checked_load<Words<4>>(p); }
 RMSJIT_DEVICE Words<4> load_words(const Words<4>* p, L2Policy) { return load_words(p); }
 RMSJIT_DEVICE u32 load_element(const u16* p) { return checked_load<u16>(p); }

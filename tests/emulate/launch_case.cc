@@ -74,8 +74,11 @@ class Tensors {
     put({params_.tokens, upper.tokens}, c.skipped_tokens + c.tokens);
     rows_ = c.tokens * c.heads;
     const LaunchGrid grid = grid_of(spec, c);
-    params_.heads_shift = static_cast<unsigned short>(grid.heads_shift);
-    params_.block_tokens = static_cast<unsigned short>(grid.tokens());
+    if (spec.layout == Layout::kHeads) {
+      put_heads(grid, params_);
+    } else {
+      params_.input_policy = kEvictNormal;
+    }
     params_.eps = pool.eps();
     for (int64_t r = 0; r < rows_; ++r) {
       x_->fill_row(r, pool_row(pool, r).x);

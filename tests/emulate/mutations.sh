@@ -60,10 +60,10 @@ bug packed_reads_upper_halves row_map.cuh 'return kPacked ? lower : (u64{upper} 
   'return (u64{upper} << 32) | lower;'
 bug row_of_32_bits row_work.cuh 'at.token * token_stride' 'static_cast<u32>(at.token * token_stride)'
 bug weight_of_first_slot row_work.cuh '(w, weight, slot, true);' '(w, weight, 0, true);'
-bug heads_of_the_whole_block row_map.cuh '(row & ((1u << p.heads_shift) - 1))' 'row'
-bug heads_by_the_shift row_map.cuh '(row & ((1u << p.heads_shift) - 1))' '(row & p.heads_shift)'
-bug tokens_of_the_whole_block row_map.cuh 'block_y() * p.block_tokens' \
-  'block_y() * (p.block_tokens << p.heads_shift)'
+bug heads_of_the_whole_block row_map.cuh '(row & ((1u << p.heads.shift) - 1))' 'row'
+bug heads_by_the_shift row_map.cuh '(row & ((1u << p.heads.shift) - 1))' '(row & p.heads.shift)'
+bug tokens_of_the_whole_block row_map.cuh 'block_y() * p.heads.block_tokens' \
+  'block_y() * (p.heads.block_tokens << p.heads.shift)'
 bug residual_not_stored row_work.cuh 'h, slot < S::kHeldSlots));' 'h, false));'
 bug reread_stores_twice row_work.cuh 'h, slot < S::kHeldSlots));' 'h, true));'
 bug stash_of_wrong_slot row_work.cuh '(slot - S::kRegisterSlots) * (Held::kWords / 4) + word / 4' \

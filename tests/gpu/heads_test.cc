@@ -15,7 +15,8 @@ class Heads : public OnDevice {
   void prepare(const char* text) {
     spec = spec_of(text);
     kernel = runtime->prepare(spec);
-    facts = LaunchFacts(spec, launch_plan(spec, Target{cuda->sm()}),
+    const Target target{cuda->sm()};
+    facts = LaunchFacts(spec, launch_plan(spec, target), target,
                         cuda->attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT));
   }
 
@@ -51,7 +52,7 @@ TEST_F(Heads, AnEvenCountSharesBlocksAndAnOddOneDoesNot) {
           c.heads = heads;
           c.x.token_pad = c.x.head_pad = c.residual.head_pad = c.y.token_pad = pad;
           const LaunchBlock block = expect_right(pool, c);
-          EXPECT_EQ(block.params.heads_shift != 0, heads % 2 == 0);
+          EXPECT_EQ(block.params.heads.shift != 0, heads % 2 == 0);
           if (HasFailure()) return;
         }
       }

@@ -40,7 +40,8 @@ TEST_F(Strides, RowsFourGibibytesApartAreRight) {
       spec_of("hidden=128,residual=add,residual_placement=out_of_place,root=exact");
   const rmsjit_kernel* kernel = runtime->prepare(spec);
   ASSERT_NE(kernel, nullptr);
-  const LaunchFacts facts(spec, launch_plan(spec, Target{cuda->sm()}), 132);
+  const Target target{cuda->sm()};
+  const LaunchFacts facts(spec, launch_plan(spec, target), target, 132);
   const emulate::RowPool pool(spec, 5);
   bench::Buffer weight(*cuda, kRowBytes);
   put(weight, 0, 0, pool.weight());

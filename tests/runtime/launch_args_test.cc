@@ -51,11 +51,26 @@ TEST(LaunchArgs, TheBlockHoldsWhatTheCallerGave) {
   EXPECT_EQ(strides[kResidualOut].head, 129 * 4);
   EXPECT_EQ(strides[kY].token, 640 * 2);
   EXPECT_EQ(tokens_of(params), 3);
-  EXPECT_EQ(params.heads_shift, 0u);  // five heads are odd: a head a block, of several tokens
+  EXPECT_EQ(params.heads.shift, 0u);  // five heads are odd: a head a block, of several tokens
   EXPECT_EQ(params.eps, 3e-4f);
   EXPECT_EQ(block.grid.x, 5u);
   EXPECT_EQ(block.grid.y, 1u);
   EXPECT_GE(block.grid.rows, 3u);
+}
+
+// Both ways to a block: the usual one, and the careful one, which takes rows that are not packed.
+TEST(LaunchArgs, ALaunchThatMovesMoreThanL2HoldsGivesUpItsInputsLast) {
+  const LaunchFacts facts = facts_of("hidden=4096,x=bf16");
+  constexpr int64_t kRows = (50 << 20) / (2 * 8192);
+  for (const int64_t offset : {0, 2}) {
+    for (const int64_t rows : {int64_t{1}, kRows, kRows + 1, int64_t{1} << 20}) {
+      rmsjit_args args = args_for(facts, rows);
+      args.x = static_cast<const char*>(args.x) + offset;
+      LaunchBlock block;
+      ASSERT_TRUE(make_block(facts, args, block).ok());
+      EXPECT_EQ(block.params.input_policy, rows > kRows ? kEvictLast : kEvictNormal) << rows;
+    }
+  }
 }
 
 // Every row has one row of threads in the grid, and only tokens at the end are beyond. Where the
@@ -77,8 +92,8 @@ TEST(LaunchArgs, HeadsAreDealtOutInTwoDimensions) {
       const LaunchGrid& grid = block.grid;
       const int64_t heads_a_block = int64_t{1} << grid.heads_shift;
       const int64_t tokens_a_block = grid.rows / heads_a_block;
-      EXPECT_EQ(block.params.heads_shift, grid.heads_shift);
-      EXPECT_EQ(block.params.block_tokens, tokens_a_block);
+      EXPECT_EQ(block.params.heads.shift, grid.heads_shift);
+      EXPECT_EQ(block.params.heads.block_tokens, tokens_a_block);
       EXPECT_EQ(grid.rows % heads_a_block, 0);
       EXPECT_LE(grid.y, 65535u);
       const int64_t as_tokens = tokens_of(block.params);
@@ -182,7 +197,7 @@ TEST(LaunchArgs, HeadsAreIgnoredByTheRowsLayout) {
   LaunchBlock block;
   ASSERT_TRUE(make_block(facts, args, block).ok());
   EXPECT_EQ(tokens_of(block.params), 8);
-  EXPECT_EQ(block.params.heads_shift, 0u);
+  EXPECT_EQ(block.params.heads.shift, 0u);
 }
 
 TEST(LaunchArgs, ThePackedEntryNeedsEveryPointerAndUsedStrideAtSixteenBytes) {
@@ -238,7 +253,7 @@ TEST(LaunchArgs, ManyAlignedRowsTakeTheSecondScheduleAndItsBlocks) {
   tuning.second = {tuning, Tuning::Takes::kMany, 8};
   tuning.second.threads_per_row = 32;
   tuning.second.max_rows_per_block = 4;
-  facts = LaunchFacts(*parse_spec("hidden=512,residual=add,layout=heads"), tuning, 100);
+  facts = LaunchFacts(*parse_spec("hidden=512,residual=add,layout=heads"), tuning, Target{90}, 100);
   const auto block_of = [&](int64_t tokens, int64_t heads, int64_t pad) {
     rmsjit_args args = args_for(facts, tokens, heads);
     args.x_token_stride += pad;

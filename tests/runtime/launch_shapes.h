@@ -26,7 +26,7 @@ inline void* address(int64_t value) { return reinterpret_cast<void*>(value); }
 inline LaunchFacts facts_of(const std::string& text, int multiprocessors = 132) {
   const Target target{90, false};
   const NormSpec spec = *resolve(*parse_spec(text), target);
-  return LaunchFacts(spec, launch_plan(spec, target), multiprocessors);
+  return LaunchFacts(spec, launch_plan(spec, target), target, multiprocessors);
 }
 
 // Every tensor that the spec has, a TiB apart, dense.

@@ -168,27 +168,25 @@ TEST(RenderSpec, ALeafHasFourElementsWhereEveryTensorIsF32) {
   }
 }
 
-// 50 MiB over what the rows of a block move; a cluster's blocks share a row.
-TEST(RenderSpec, SaysFromHowManyBlocksALaunchMovesMoreThanL2Holds) {
-  const auto blocks = [](const char* text, const Schedule& schedule, const Target& target) {
-    const std::string rendered = render_spec(parsed(text), {schedule, {}}, target);
-    const std::string name = "kBlocksBeyondL2 = ";
-    return std::stoi(rendered.substr(rendered.find(name) + name.size()));
+// 50 MiB over what a row moves; the kernel has a policy where that is a number.
+TEST(RenderSpec, SaysOfHowManyRowsALaunchMovesNoMoreThanL2Holds) {
+  const auto rows = [](const char* text, const Target& target) {
+    const int64_t in_l2 = rows_in_l2(parsed(text), target);
+    const std::string rendered = render_spec(parsed(text), plain_tuning(), target);
+    const char* wanted = in_l2 < kAnyRows ? "kInputPolicy = true," : "kInputPolicy = false,";
+    EXPECT_NE(rendered.find(wanted), std::string::npos) << text;
+    return in_l2;
   };
-  Schedule one = plain_tuning(), two_rows = one, cluster = one;
-  two_rows.max_rows_per_block = 2;
-  cluster.cluster = 8;
-  EXPECT_EQ(blocks("hidden=4096", one, kSm90), (50 << 20) / (2 * 8192));
-  EXPECT_EQ(blocks("hidden=4096", two_rows, kSm90), (50 << 20) / (4 * 8192));
-  EXPECT_EQ(blocks("hidden=4096", cluster, kSm90), 8 * (50 << 20) / (2 * 8192));
-  EXPECT_EQ(blocks("hidden=4096,residual=add", one, kSm90), (50 << 20) / (4 * 8192));
-  EXPECT_EQ(blocks("hidden=4096,x=f32,y=bf16", one, kSm90), (50 << 20) / (3 * 8192));
-  EXPECT_EQ(blocks("hidden=1024", one, kSm90), (50 << 20) / (2 * 2048));
-  // Shorter rows do not gain, and nothing is known of other targets.
-  EXPECT_EQ(blocks("hidden=1016", one, kSm90), 0);
-  EXPECT_EQ(blocks("hidden=4096", one, Target{80}), 0);
-  EXPECT_EQ(blocks("hidden=4096", one, Target{100}), 0);
-  EXPECT_EQ(blocks("hidden=4096", one, Target{90, true}), 0);
+  EXPECT_EQ(rows("hidden=4096", kSm90), (50 << 20) / (2 * 8192));
+  EXPECT_EQ(rows("hidden=4096,residual=add", kSm90), (50 << 20) / (4 * 8192));
+  EXPECT_EQ(rows("hidden=4096,x=f32,y=bf16", kSm90), (50 << 20) / (3 * 8192));
+  EXPECT_EQ(rows("hidden=1024", kSm90), (50 << 20) / (2 * 2048));
+  // Shorter rows do not gain, heads are shorter, and nothing is known of other targets.
+  EXPECT_EQ(rows("hidden=1016", kSm90), kAnyRows);
+  EXPECT_EQ(rows("hidden=4096,layout=heads", kSm90), kAnyRows);
+  EXPECT_EQ(rows("hidden=4096", Target{80}), kAnyRows);
+  EXPECT_EQ(rows("hidden=4096", Target{100}), kAnyRows);
+  EXPECT_EQ(rows("hidden=4096", Target{90, true}), kAnyRows);
 }
 
 TEST(RenderSpec, AsksForDynamicSharedMemoryOnlyAbove48KiB) {

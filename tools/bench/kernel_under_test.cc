@@ -100,7 +100,8 @@ rmsjit_args contiguous_args(const NormSpec& spec, const TensorSet& set, int64_t 
 KernelUnderTest::KernelUnderTest(const Cuda& cuda, const KernelId& id, const std::string& image)
     : cuda_(cuda),
       id_(id),
-      facts_(id.spec, id.tuning, cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)) {
+      facts_(id.spec, id.tuning, id.target,
+             cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)) {
   cuda.check(cuda.api().cuModuleLoadData(&module_, image.data()), "cuModuleLoadData");
   for (int i = 0; i < kKernelEntries; ++i) {
     const auto entry = static_cast<KernelEntry>(i);
@@ -142,8 +143,7 @@ void KernelUnderTest::launch(CUstream stream, const rmsjit_args& args, int rows_
   const LaunchGrid grid = launch_grid(schedule.cluster, facts_.has_heads, args.tokens,
                                       facts_.has_heads ? args.heads : 1,
                                       std::min(rows_a_block, schedule.max_rows_per_block));
-  block.params.heads_shift = static_cast<unsigned short>(grid.heads_shift);
-  block.params.block_tokens = static_cast<unsigned short>(grid.tokens());
+  if (facts_.has_heads) put_heads(grid, block.params);
   CUlaunchAttribute pdl{};
   pdl.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
   pdl.value.programmaticStreamSerializationAllowed = 1;

@@ -45,7 +45,7 @@ class Subject {
         tensors_(make_tensor_sets(cuda, spec_, 1, 1)),
         args_(contiguous_args(spec_, tensors_.front(), 1)) {
     const KernelId id = value_of(KernelId::make(spec_, Target{cuda.sm()}));
-    const LaunchFacts facts(spec_, id.tuning,
+    const LaunchFacts facts(spec_, id.tuning, id.target,
                             cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT));
     const Status status = make_launch_block(facts, args_, block_);
     if (!status.ok()) throw CudaError(status.message());
