@@ -24,7 +24,7 @@ struct LaunchFacts {
               int multiprocessors);
 
   unsigned input_policy(int64_t rows) const {
-    return rows > rows_in_l2 ? kEvictLast : kEvictNormal;
+    return rows > rows_in_l2 ? kEvictLast : kEvictUnchanged;
   }
 
   int64_t hidden = 0;

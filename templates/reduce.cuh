@@ -98,7 +98,7 @@ RMSJIT_DEVICE float cluster_sum(float v, Mailbox<kBlocks>& mail) {
   return halving_sum(sums);
 }
 
-// The lanes of each warp; every thread of the block calls it, or whole warps.
+// The lanes of each warp; called by whole warps.
 template <class Spec>
 RMSJIT_DEVICE float lanes_sum(float v) {
   enum : int { kLanes = Spec::kThreads < kWarpThreads ? Spec::kThreads : kWarpThreads };

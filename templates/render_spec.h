@@ -86,10 +86,10 @@ int leaf_words(const NormSpec& spec, DType dtype);
 // 32-bit registers that hold one leaf of h between the sum and the output.
 int held_leaf_words(const NormSpec& spec);
 
-// The rows of which a launch moves no more than L2 holds. One of more gives up its inputs last:
-// measured on an H200, that takes 3 to 6 % off it, and nothing that ran after it took longer
-// (tools/bench/results/NOTES.md). kAnyRows where the kernel has no policy: on other targets, where
-// nothing is known of it, for rows too short to gain, and with heads, which are.
+// The rows of which a launch moves no more than L2 holds. One of more gives up its inputs last,
+// which on an H200 takes 1 to 4 % off it, and a matrix product after it takes as long as without
+// (tools/bench/results/NOTES.md). kAnyRows where the kernel has no policy: on other targets, of
+// which nothing is known, for rows too short to gain, and for heads, whose rows are that short.
 inline constexpr int64_t kAnyRows = INT64_MAX;
 int64_t rows_in_l2(const NormSpec& spec, const Target& target);
 

@@ -9,10 +9,11 @@ namespace rmsjit {
 
 enum : int { kParamsAbi = 7 };
 
-// The upper halves of what createpolicy.fractional gives on sm_90 for L2::evict_normal and
-// L2::evict_last; the lower ones are 0. An argument, because a kernel that chooses by its grid has a
-// comparison before its first load.
-enum : unsigned { kEvictNormal = 0x16f00000, kEvictLast = 0x14f00000 };
+// The upper halves of what createpolicy.fractional gives on sm_90 for L2::evict_unchanged, which is
+// how a load without a policy treats L2, and for L2::evict_last; the lower ones are 0. Not
+// evict_normal: that takes lines from whoever asked L2 to keep them. An argument, because a kernel
+// that chooses by its grid has a comparison before its first load.
+enum : unsigned { kEvictUnchanged = 0x10f00000, kEvictLast = 0x14f00000 };
 
 // Strides in bytes; zero for an extent of one. Tokens and heads mean the same to the kernel: a
 // launch of too many tokens for its grid calls them heads, and the heads tokens.
@@ -35,7 +36,7 @@ struct RmsNormParams {
       unsigned short shift;         // a block has 2^shift heads of each of its tokens
       unsigned short block_tokens;  // tokens of a block: blockDim.y >> shift
     } heads;
-    unsigned input_policy;  // without heads: kEvictNormal or kEvictLast, for x and the residual
+    unsigned input_policy;  // without heads: kEvictUnchanged or kEvictLast, for x and the residual
   };
   unsigned x_head_stride;
   const void* residual;  // [tokens, heads, hidden], or null

@@ -116,7 +116,8 @@ RMSJIT_DEVICE float rsqrt_exact(float v) {
 // A device's approximation is within 2^-22.9 of this.
 RMSJIT_DEVICE float rsqrt_fast(float v) { return rsqrt_exact(v); }
 
-// --- warp and block; every thread of the block calls these, from the same place ---
+// --- warp and block; every thread of the block calls these, a shuffle whole warps at least, from
+// the same place ---
 RMSJIT_DEVICE float shuffle_xor(float v, int lane_mask, const char* file = __builtin_FILE(),
                                 unsigned line = __builtin_LINE()) {
   return float_from_bits(emulate::on_shuffle_xor(bits_from_float(v), lane_mask, file, line));

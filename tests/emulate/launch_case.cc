@@ -77,7 +77,7 @@ class Tensors {
     if (spec.layout == Layout::kHeads) {
       put_heads(grid, params_);
     } else {
-      params_.input_policy = kEvictNormal;
+      params_.input_policy = kEvictUnchanged;
     }
     params_.eps = pool.eps();
     for (int64_t r = 0; r < rows_; ++r) {

@@ -127,9 +127,9 @@ TEST(L2Policy, IsWhatCreatepolicyGives) {
   request.spec_cuh += R"(
     extern "C" __global__ void policies(rmsjit::u64* out) {
       asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(out[0]));
-      asm("createpolicy.fractional.L2::evict_normal.b64 %0, 1.0;" : "=l"(out[1]));
+      asm("createpolicy.fractional.L2::evict_unchanged.b64 %0, 1.0;" : "=l"(out[1]));
       out[2] = rmsjit::l2_policy(rmsjit::kEvictLast).bits;
-      out[3] = rmsjit::l2_policy(rmsjit::kEvictNormal).bits;
+      out[3] = rmsjit::l2_policy(rmsjit::kEvictUnchanged).bits;
     })";
   const Result<CompiledImage> image = make_inprocess_compiler({})->compile(request);
   ASSERT_TRUE(image.ok()) << image.message();

@@ -58,7 +58,7 @@ TEST(LaunchArgs, TheBlockHoldsWhatTheCallerGave) {
   EXPECT_GE(block.grid.rows, 3u);
 }
 
-// Both ways to a block: the usual one, and the careful one, which takes rows that are not packed.
+// Packed or not; make_block compares the usual way to a block with the careful one.
 TEST(LaunchArgs, ALaunchThatMovesMoreThanL2HoldsGivesUpItsInputsLast) {
   const LaunchFacts facts = facts_of("hidden=4096,x=bf16");
   constexpr int64_t kRows = (50 << 20) / (2 * 8192);
@@ -68,7 +68,7 @@ TEST(LaunchArgs, ALaunchThatMovesMoreThanL2HoldsGivesUpItsInputsLast) {
       args.x = static_cast<const char*>(args.x) + offset;
       LaunchBlock block;
       ASSERT_TRUE(make_block(facts, args, block).ok());
-      EXPECT_EQ(block.params.input_policy, rows > kRows ? kEvictLast : kEvictNormal) << rows;
+      EXPECT_EQ(block.params.input_policy, rows > kRows ? kEvictLast : kEvictUnchanged) << rows;
     }
   }
 }
@@ -197,7 +197,7 @@ TEST(LaunchArgs, HeadsAreIgnoredByTheRowsLayout) {
   LaunchBlock block;
   ASSERT_TRUE(make_block(facts, args, block).ok());
   EXPECT_EQ(tokens_of(block.params), 8);
-  EXPECT_EQ(block.params.heads.shift, 0u);
+  EXPECT_EQ(block.params.input_policy, unsigned{kEvictUnchanged});
 }
 
 TEST(LaunchArgs, ThePackedEntryNeedsEveryPointerAndUsedStrideAtSixteenBytes) {

@@ -7,7 +7,7 @@
 //          y and h out, no reduction; with kBarrier one block barrier stands before the stores.
 //   landed the floor of whatever needs all of x and residual before its first store of y, as every
 //          norm does: its barrier is a vote (a warp's, where a row is a warp's) on what came of
-//          those loads (of each group of a row that takes several). Of all ways to tell a row's
+//          those loads. Of all ways to tell a row's
 //          threads something it is the cheapest, and a sum is not in it.
 // floor is built with -DPACKS (16-byte packs a row), -DADD (0 or 1), -DHEADS (0, or 1 for query and
 // key norms, whose tokens lie apart in x) and -DTHREADS; the sum and the product are replaced by

@@ -19,7 +19,7 @@ struct TuneOptions {
 
   std::vector<int64_t> hidden;  // empty: the sizes of the files
   // Each L2-warm, where four sets of tensors fit one, and L2-cold.
-  std::vector<int64_t> rows = {1, 16, 128, 512, 1024, 2048, 4096, 8192, 32768};
+  std::vector<int64_t> rows = {1, 16, 128, 256, 512, 1024, 2048, 4096, 8192, 32768};
   // Spec texts without hidden.
   std::vector<std::string> variants = {"x=bf16", "x=bf16,residual=add", "x=bf16,pdl=on",
                                        "x=bf16,residual=add,pdl=on"};

@@ -7,8 +7,8 @@ says so. A limit that ours met in an older record can be met, whatever else is s
 
 The barrier floor bounds a kernel that keeps its row in registers; where any implementation was
 faster than it at the same operation, width and PDL, it bounds nothing and proves nothing. The
-landed floor bounds one whose row is one block's; where any implementation was faster than it in the
-cell (a cluster's blocks share a row), it proves nothing there.
+landed floor bounds one whose row is one block's, so a limit below it is an observation, and none
+where any implementation was faster in the cell.
 """
 
 from collections import Counter, defaultdict
@@ -30,7 +30,7 @@ NO_REASON = (UNKNOWN, MEAN_ALONE)  # what a profile is for
 # How the head counts them: a limit that nobody came near is no proof that nobody can.
 KINDS = {
     BELOW_FLOOR: "proved",
-    BELOW_LANDED: "proved",
+    BELOW_LANDED: "observed",  # a cluster's blocks can share a row
     SAME_BYTES: "proved",
     NOBODY_CLOSER: "observed",
     UNDECIDED: "undecided",
