@@ -87,7 +87,7 @@ int leaf_words(const NormSpec& spec, DType dtype);
 int held_leaf_words(const NormSpec& spec);
 
 // The rows of which a launch moves no more than L2 holds. One of more gives up its inputs last,
-// which on an H200 takes 1 to 4 % off it, and a matrix product after it takes as long as without
+// which on an H200 takes up to 4 % off most, and a matrix product after it takes as long as without
 // (tools/bench/results/NOTES.md). kAnyRows where the kernel has no policy: on other targets, of
 // which nothing is known, for rows too short to gain, and for heads, whose rows are that short.
 inline constexpr int64_t kAnyRows = INT64_MAX;
