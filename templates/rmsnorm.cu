@@ -22,7 +22,8 @@ RMSJIT_DEVICE void rmsnorm_entry(const rmsjit::RmsNormParams& params) {
 }
 
 extern "C" __global__ void RMSJIT_CLUSTER_DIMS
-__launch_bounds__(rmsjit::Spec::kThreads* rmsjit::Spec::kMaxRows)
+__launch_bounds__(rmsjit::Spec::kThreads* rmsjit::Spec::kMaxRows,
+                  rmsjit::Blocks<rmsjit::Spec>::kLeast)
     rmsnorm_packed(const __grid_constant__ rmsjit::RmsNormParams params) {
   rmsnorm_entry<rmsjit::Spec, true>(params);
 }
@@ -35,7 +36,8 @@ __launch_bounds__(rmsjit::Spec::kThreads* rmsjit::Spec::kMaxRows)
 
 #ifdef RMSJIT_SECOND
 extern "C" __global__ void RMSJIT_SECOND
-__launch_bounds__(rmsjit::Second::kThreads* rmsjit::Second::kMaxRows)
+__launch_bounds__(rmsjit::Second::kThreads* rmsjit::Second::kMaxRows,
+                  rmsjit::Blocks<rmsjit::Second>::kLeast)
     rmsnorm_second(const __grid_constant__ rmsjit::RmsNormParams params) {
   rmsnorm_entry<rmsjit::Second, true>(params);
 }

@@ -31,7 +31,12 @@ struct RowWork {
     kSoonY = Spec::kMaxRows > 1 && !(Spec::kPdl && Spec::kResidual),
     kSoonAll = kSoonY && !Spec::kResidual,
     // The other entry's loads take more registers: with four slots and the weight ptxas spills.
-    kWeightEarly = Spec::kWeightEarly && (kPacked || S::kSlots < 4)
+    kWeightEarly = Spec::kWeightEarly && (kPacked || S::kSlots < 4),
+    // Where it is held, ptxas loads the weight when x has arrived. That is right while every
+    // multiprocessor reads the same weight at once, and under PDL; in the fused add of a cluster
+    // the weight is then what a block waits for (16384 elements: 5 to 10 % of its time).
+    kWeightAtOnce = kWeightEarly && Spec::kHasWeight && Spec::kResidual && Spec::kCluster > 1 &&
+                    !Spec::kPdl
   };
   template <class T>
   using Loaded = typename PickType<kRealign, Pieces<Leaf<T>>, Leaf<T>>::type;
@@ -144,7 +149,9 @@ struct RowWork {
       RMSJIT_UNROLL
       for (int i = 0; i < kTerms; ++i) load_inputs(kFirst + i * kStep, x_in[i], r_in[i]);
       if constexpr (kFirst == 0) {
+        if constexpr (kWeightAtOnce) compute_before(x);
         if constexpr (kWeightEarly && !Spec::kConstantWeight) load_early_weights();
+        if constexpr (kWeightAtOnce) compute_before(weight);
         if constexpr (Spec::kTriggerAtIssue || Spec::kTriggerAtLoads) pdl_trigger();
         // Nothing that reads what the loads bring comes before this.
         if constexpr (Spec::kTriggerAtIssue) compute_before(x);

@@ -99,6 +99,25 @@ class Code(unittest.TestCase):
                         all_loads = (1 + inputs) * weights if with_policy else weights
                         self.assertEqual(sum(loads.values()), all_loads)
 
+    def test_the_weight_is_loaded_with_x_where_a_block_would_wait_for_it(self):
+        # Neither behind the arrival of x, nor into its registers: row_work.cuh, rmsnorm.cuh.
+        specs = ["hidden=4096", "hidden=16384,residual=add", "hidden=131072,residual=add"]
+        with tempfile.TemporaryDirectory() as folder:
+            for item, entries in sass.compiled(AOT, pathlib.Path(folder), "sm_90", specs):
+                with self.subTest(spec=item["spec_text"]):
+                    code = entries["rmsnorm_packed"]
+                    self.assertLess(max(places(code, sass.LOAD)), sass.first_use_of_a_load(code))
+
+    def test_an_h_of_32_registers_leaves_room_for_four_blocks_under_pdl(self):
+        specs = [f"hidden=8192,x={x},residual=add,add_round=unrounded,pdl=on" for x in ("bf16", "f16")]
+        with tempfile.TemporaryDirectory() as folder:
+            for item, entries in sass.compiled(AOT, pathlib.Path(folder), "sm_90", specs):
+                with self.subTest(spec=item["spec_text"]):
+                    code = entries["rmsnorm_packed"]
+                    self.expect_right(item["spec_text"], code)
+                    registers = 1 + max(int(n) for n in re.findall(r"\bR(\d+)\b", " ".join(code)))
+                    self.assertLessEqual(registers, 64, "of 256 threads, four times")
+
     @staticmethod
     def descriptors(code, pattern):
         """How many of the instructions use which: a policy is in it."""
