@@ -133,7 +133,7 @@ TEST(LaunchPlan, GivesFewRowsOfMediumLengthAClusterWhereThereAreClusters) {
     return launch_plan(spec_of(text, Target{sm}), Target{sm}).second;
   };
   for (const char* text :
-       {"hidden=8192", "hidden=4096,pdl=on", "hidden=12288,x=f16", "hidden=8192,residual=add",
+       {"hidden=8192", "hidden=4096,pdl=on", "hidden=12288,x=f16", "hidden=6144,residual=add",
         "hidden=5120,residual=add,pdl=on", "hidden=2048,x=f32,pdl=on", "hidden=8192,weight=none"}) {
     SCOPED_TRACE(text);
     EXPECT_EQ(launch_plan(spec_of(text, Target{90}), Target{90}).cluster, 1);
