@@ -34,7 +34,7 @@ struct RowWork {
     kWeightEarly = Spec::kWeightEarly && (kPacked || S::kSlots < 4),
     // Where it is held, ptxas loads the weight when x has arrived. That is right while every
     // multiprocessor reads the same weight at once, and under PDL; in the fused add of a cluster
-    // the weight is then what a block waits for (16384 elements: 5 to 10 % of its time).
+    // the weight is then what a block waits for (16384 elements: 3 to 10 % from 128 rows on).
     kWeightAtOnce = kWeightEarly && Spec::kHasWeight && Spec::kResidual && Spec::kCluster > 1 &&
                     !Spec::kPdl
   };

@@ -34,6 +34,7 @@ SPECS = [
     "hidden=65536,pdl=on",
     "hidden=262144,residual=add,pdl=on",
     "hidden=100000,x=f32,residual=add,residual_dtype=f32,pdl=on",
+    "hidden=8192,x=f32,y=bf16,residual=add,pdl=on",
     CONSTANT,
 ]
 # Whose first schedules trigger there.
