@@ -18,14 +18,12 @@ namespace rmsjit {
 template <class Spec>
 struct Blocks {
   enum : bool {
-    // Under PDL ptxas takes 71 registers for 32 of h and the loads of 16-bit tensors in flight beside
-    // it: a block of 256 threads less (8192 elements, an unrounded sum, 256 rows: 22 % slower).
-    kTight = Spec::kPdl && Spec::kResidual && Spec::kCluster == 1 && Shape<Spec>::kEven &&
-             Spec::kRegisterSlots * HeldLeaf<Spec>::kWords == 32 &&
-             Spec::kHasWeight &&
-             LeafOf<Spec, typename Spec::X>::kWords + LeafOf<Spec, typename Spec::R>::kWords +
-                     LeafOf<Spec, typename Spec::W>::kWords ==
-                 12,
+    // Under PDL ptxas takes 71 registers for 32 of h and the loads in flight beside it: a block of
+    // 256 threads less (8192 elements, an unrounded sum, 256 rows: 22 % slower). Tensors of f32
+    // have longer loads, which would spill.
+    kTight = Spec::kPdl && Spec::kResidual && Spec::kHasWeight && Spec::kCluster == 1 &&
+             Shape<Spec>::kEven && Spec::kRegisterSlots * HeldLeaf<Spec>::kWords == 32 &&
+             int{Spec::X::kBytes} == 2 && int{Spec::R::kBytes} == 2 && int{Spec::W::kBytes} == 2,
     // Left to itself it loads the second leaf of the weight into what x gives up: 1 to 3 %.
     kRoomy = !Spec::kPdl && !Spec::kResidual && Shape<Spec>::kSlots == 2
   };

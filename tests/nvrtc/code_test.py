@@ -35,6 +35,7 @@ SPECS = [
     "hidden=262144,residual=add,pdl=on",
     "hidden=100000,x=f32,residual=add,residual_dtype=f32,pdl=on",
     "hidden=8192,x=f32,y=bf16,residual=add,pdl=on",
+    "hidden=8192,weight=f32,residual=add,add_round=unrounded,pdl=on",
     CONSTANT,
 ]
 # Whose first schedules trigger there.

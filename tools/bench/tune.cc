@@ -145,9 +145,9 @@ void time_group(const Cuda& cuda, Group& group, const std::vector<Point>& points
   for (const Point& point : points) time_at(cuda, point, work, kernels, rounds);
 }
 
-// On some machines a context whose default stream has run some ten kernels starts the kernels of
-// every other stream later, for good (tools/bench/results/NOTES.md): a plan for PDL has to suit
-// processes of both kinds.
+// On an H100 a context whose default stream had run some ten kernels started the kernels of every
+// other stream later from then on; on an H200 that comes and goes by itself, so that this is a
+// second sample (tools/bench/results/NOTES.md). A plan for PDL has to suit processes of both kinds.
 void use_default_stream(const Cuda& cuda) {
   Buffer buffer(cuda, 1 << 20);
   for (int i = 0; i < 100; ++i) buffer.fill(static_cast<unsigned char>(i));
