@@ -71,7 +71,7 @@ Extent exchange_tokens_and_heads(const Extent& extent, RmsNormParams& params) {
 bool fill_grid(const LaunchFacts& facts, Extent extent, int64_t rows, LaunchBlock& block) {
   const Schedule& schedule = schedule_of(facts.tuning, block.entry);
   const int cluster = schedule.cluster;
-  int per_block = rows_per_block(schedule, rows, facts.multiprocessors);
+  int per_block = rows_per_block(schedule, facts.has_heads, rows, facts.multiprocessors);
   block.grid = launch_grid(cluster, facts.has_heads, extent.tokens, extent.heads, per_block);
   if (facts.has_heads && !block.grid.fits) {
     extent = exchange_tokens_and_heads(extent, block.params);

@@ -24,11 +24,14 @@ struct LaunchGrid {
   uint32_t tokens() const { return rows >> heads_shift; }  // of a block
 };
 
-// blockDim.y for a launch: full blocks when there are rows for every multiprocessor, else fewer
-// rows a block, down to four warps, so that a small batch spreads over the GPU.
-inline int rows_per_block(const Schedule& schedule, int64_t rows, int multiprocessors) {
+// blockDim.y for a launch. Without heads it is what the kernel was compiled for. With heads blocks
+// are full when there are rows for every multiprocessor, else of fewer rows, down to four warps, so
+// that a small batch spreads over the GPU.
+inline int rows_per_block(const Schedule& schedule, bool has_heads, int64_t rows,
+                          int multiprocessors) {
   constexpr int kFewestThreads = 128;
   int count = schedule.max_rows_per_block;
+  if (!has_heads) return count;
   while (count / 2 * schedule.threads_per_row >= kFewestThreads &&
          rows < static_cast<int64_t>(count) * multiprocessors) {
     count /= 2;

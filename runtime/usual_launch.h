@@ -197,7 +197,7 @@ template <bool kHeads, bool kResidual>
   params.eps = args.eps;
   entry = choose_entry(facts, rows, usual.packed());
   const Schedule& schedule = schedule_of(facts.tuning, entry);
-  const int per_block = rows_per_block(schedule, rows, facts.multiprocessors);
+  const int per_block = rows_per_block(schedule, kHeads, rows, facts.multiprocessors);
   grid = launch_grid(schedule.cluster, kHeads, extent.tokens, extent.heads, per_block);
   params.tokens = static_cast<unsigned>(extent.tokens);
   if constexpr (kHeads) {

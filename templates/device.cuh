@@ -26,7 +26,6 @@ RMSJIT_DEVICE u32 thread_x() { return threadIdx.x; }
 RMSJIT_DEVICE u32 thread_y() { return threadIdx.y; }
 RMSJIT_DEVICE u32 block_x() { return blockIdx.x; }
 RMSJIT_DEVICE u32 block_y() { return blockIdx.y; }
-RMSJIT_DEVICE u32 rows_per_block() { return blockDim.y; }
 
 // How far an address is past a multiple of 16.
 RMSJIT_DEVICE u32 bytes_past_16(const void* p) {

@@ -28,7 +28,7 @@ struct Schedule {
   // Blocks a row: 1, 2, 4 or 8, or 16 in a second schedule. More than one (a cluster, sm_90 and
   // newer) has threads_per_row a power of two of whole warps, and one row.
   int cluster = 1;
-  // blockDim.y may be any value from min_rows_per_block() to this; threads x rows <= 1024.
+  // blockDim.y: this, or with heads any value from min_rows_per_block() on; threads x rows <= 1024.
   int max_rows_per_block = 1;
   // Where a thread's leaves wait for the sum: the first in registers, the next in shared memory,
   // and the rest nowhere: they are read again, from L2. One leaf a slot, ceil(leaves / threads /

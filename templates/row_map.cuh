@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which row of the launch a thread works on, and which of its leaves are the thread's. A block is
-// (kThreads, rows of a block); thread t of a row holds the leaves slot*T + t, T being the threads
+// (kThreads, kMaxRows), with heads perhaps of fewer rows; thread t of a row holds the leaves slot*T + t, T being the threads
 // of a row. A long row may have a cluster of kCluster blocks, which share its warps.
 // runtime/launch_grid.h makes the grid that this reads back.
 #ifndef RMSJIT_ROW_MAP_CUH
@@ -32,6 +32,11 @@ struct Shape {
     // Every thread has a whole leaf in every slot.
     kEven = kTail == 0 && kLeaves % kRowThreads == 0
   };
+  enum : bool {
+    // A row that is not there is read as the last one is, and not written: under PDL with a residual
+    // a branch around its work costs 2 to 5 %.
+    kStandIn = Spec::kPdl && Spec::kResidual && Spec::kMaxRows > 1
+  };
   static_assert(kHeldSlots <= kSlots && (!Spec::kWeightEarly || kRegisterSlots == kSlots),
                 "a plan holds more than the row: see launch_plan.cc");
   static_assert(kSlots == 1 || (kRowThreads & (kRowThreads - 1)) == 0,
@@ -49,9 +54,10 @@ RMSJIT_DEVICE u64 whole(u32 lower, u32 upper) {
   return kPacked ? lower : (u64{upper} << 32) | lower;
 }
 
-// The row of this thread. With heads the grid has two dimensions, so that nothing is divided: a
-// block has 2^heads.shift neighbouring heads (which divides heads and the rows of a block) of as
-// many tokens as it has rows for.
+// The row of this thread. Without heads a block always has kMaxRows rows: blockDim is on a line of
+// constants of its own, and to wait for it and multiply costs short rows 2 to 5 %. With heads the
+// grid has two dimensions, so that nothing is divided: a block has 2^heads.shift neighbouring heads
+// (which divides heads and the rows of a block) of as many tokens as it has rows for.
 template <bool kPacked>
 struct Place {
   using Count = typename PickType<kPacked, u32, u64>::type;
@@ -71,9 +77,13 @@ RMSJIT_DEVICE Place<kPacked> place_of_row(const RmsNormParams& p) {
   } else if constexpr (Spec::kHeads) {
     at = {block_y(), block, true};
   } else if constexpr (Spec::kMaxRows > 1) {
-    at.token = block * rows_per_block() + row;
+    at.token = block * Count{Spec::kMaxRows} + row;
   }
-  if constexpr (Spec::kMaxRows > 1) at.there = at.token < whole<kPacked>(p.tokens, p.upper.tokens);
+  if constexpr (Spec::kMaxRows > 1) {
+    const Count tokens = whole<kPacked>(p.tokens, p.upper.tokens);
+    at.there = at.token < tokens;
+    if constexpr (Shape<Spec>::kStandIn) at.token = at.token < tokens - 1 ? at.token : tokens - 1;
+  }
   return at;
 }
 

@@ -25,8 +25,9 @@ struct RowWork {
     // A row that is not there branches around its work instead of predicating each load and store:
     // with a residual, or several slots, ptxas moved predicated accesses behind the sum (fused add
     // of 256 elements: 1.51 -> 1.70 us). Not where lanes of other rows take part in the work.
-    kBranches =
-        kPacked && Spec::kMaxRows > 1 && Spec::kLeaf == 8 && (Spec::kResidual || S::kSlots > 1),
+    kStandIn = kPacked && S::kStandIn,
+    kBranches = kPacked && !kStandIn && Spec::kMaxRows > 1 && Spec::kLeaf == 8 &&
+                (Spec::kResidual || S::kSlots > 1),
     // Addresses before the loads instead of after the sum, y's at least: 1 to 3 % of short rows.
     kSoonY = Spec::kMaxRows > 1 && !(Spec::kPdl && Spec::kResidual),
     kSoonAll = kSoonY && !Spec::kResidual,
@@ -113,12 +114,13 @@ struct RowWork {
   }
 
   RMSJIT_DEVICE void load_inputs(int slot, Loaded<X>& x_in, Loaded<R>& r_in) const {
+    const bool reads = kStandIn || there;
     if constexpr (Spec::kInputPolicy) {
-      load_slot<Spec, kPacked>(x_in, x, slot, there, l2);
-      if constexpr (Spec::kResidual) load_slot<Spec, kPacked>(r_in, residual, slot, there, l2);
+      load_slot<Spec, kPacked>(x_in, x, slot, reads, l2);
+      if constexpr (Spec::kResidual) load_slot<Spec, kPacked>(r_in, residual, slot, reads, l2);
     } else {
-      load_slot<Spec, kPacked>(x_in, x, slot, there);
-      if constexpr (Spec::kResidual) load_slot<Spec, kPacked>(r_in, residual, slot, there);
+      load_slot<Spec, kPacked>(x_in, x, slot, reads);
+      if constexpr (Spec::kResidual) load_slot<Spec, kPacked>(r_in, residual, slot, reads);
     }
   }
 
@@ -164,6 +166,8 @@ struct RowWork {
         hold(slot, take(slot, x_in[i], r_in[i], h, slot < S::kHeldSlots));
         sums[i] = term_of_leaf<Spec>(h);
       }
+      // ptxas would store residual_out with y, where nothing ends the code before the sum.
+      if constexpr (kStandIn) compute_before(residual_out);
       return halving_sum(sums);
     }
   }

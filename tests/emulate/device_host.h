@@ -29,7 +29,6 @@ RMSJIT_DEVICE u32 thread_x() { return emulate::position().thread_x; }
 RMSJIT_DEVICE u32 thread_y() { return emulate::position().thread_y; }
 RMSJIT_DEVICE u32 block_x() { return emulate::position().block_x; }
 RMSJIT_DEVICE u32 block_y() { return emulate::position().block_y; }
-RMSJIT_DEVICE u32 rows_per_block() { return emulate::position().rows_per_block; }
 
 RMSJIT_DEVICE u32 bytes_past_16(const void* p) {
   return static_cast<u32>(reinterpret_cast<u64>(p)) & 15u;

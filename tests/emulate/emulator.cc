@@ -224,8 +224,7 @@ void Machine::run_cluster() {
     const unsigned block = block_in_grid();
     const unsigned x = launch_->grid_x == 0 ? block : block % launch_->grid_x;
     const unsigned y = launch_->grid_x == 0 ? 0 : block / launch_->grid_x;
-    position_ = {thread % launch_->threads_per_row, thread / launch_->threads_per_row, x, y,
-                 launch_->rows_per_block};
+    position_ = {thread % launch_->threads_per_row, thread / launch_->threads_per_row, x, y};
     fibers_.resume(current_);
   }
   if (fault_.empty()) check_idle();

@@ -11,7 +11,6 @@ struct Position {
   unsigned thread_y;
   unsigned block_x;
   unsigned block_y;
-  unsigned rows_per_block;
 };
 Position position();
 

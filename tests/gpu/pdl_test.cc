@@ -120,9 +120,8 @@ TEST_F(PdlTest, IdleRowsOfABlockWaitToo) {
                            "hidden=256,pdl=on,y_placement=in_place"}) {
     const NormSpec spec = spec_of(text);
     const Target target{cuda->sm()};
-    const int multiprocessors = cuda->attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
     constexpr int64_t kRows = 13;
-    ASSERT_NE(kRows % rows_per_block(launch_plan(spec, target), kRows, multiprocessors), 0)
+    ASSERT_NE(kRows % launch_plan(spec, target).max_rows_per_block, 0)
         << "choose a number of rows that leaves some idle";
     run(spec, {kRows, 1, 1}, 5000);
     if (HasFatalFailure()) return;

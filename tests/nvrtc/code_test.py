@@ -120,6 +120,24 @@ class Code(unittest.TestCase):
                     registers = 1 + max(int(n) for n in re.findall(r"\bR(\d+)\b", " ".join(code)))
                     self.assertLessEqual(registers, 64, "of 256 threads, four times")
 
+    def test_short_rows_know_their_number_without_blockdim_and_store_the_sum_before_it_is_needed(self):
+        # row_map.cuh: blockDim is on a line of its own; row_work.cuh: kStandIn.
+        specs = [f"hidden=128{add}{pdl}" for add in ("", ",residual=add") for pdl in ("", ",pdl=on")]
+        with tempfile.TemporaryDirectory() as folder:
+            for item, entries in sass.compiled(AOT, pathlib.Path(folder), "sm_90", specs):
+                for name, code in entries.items():
+                    with self.subTest(spec=item["spec_text"], entry=name):
+                        self.assertEqual(places(code, r"c\[0x0\]\[0x[048]\]"), [])
+                if "residual=add" not in item["spec_text"]:
+                    continue
+                code = entries["rmsnorm_packed"]
+                with self.subTest(spec=item["spec_text"]):
+                    self.assertLess(min(places(code, sass.STORE)), min(places(code, r"\bSHFL\b")))
+                    # Of a row that is not there: a branch around the loads, or none is needed.
+                    first_load = min(places(code, sass.LOAD))
+                    branches = [i for i in places(code, r"@!?P\d BRA") if i < first_load]
+                    self.assertEqual(len(branches), 1)
+
     @staticmethod
     def descriptors(code, pattern):
         """How many of the instructions use which: a policy is in it."""

@@ -122,7 +122,7 @@ TEST(LaunchArgs, HeadsAreDealtOutInTwoDimensions) {
 // Exchanged, an odd number of tokens has a block for each: one with more rows than there are heads
 // would idle.
 TEST(LaunchArgs, ExchangedRowsHaveBlocksOfNoMoreRowsThanHeads) {
-  const LaunchFacts facts = facts_of("hidden=64,layout=heads");
+  const LaunchFacts facts = facts_of("hidden=64,layout=heads,pdl=on");
   ASSERT_EQ(facts.tuning.threads_per_row, 8);
   ASSERT_GT(facts.tuning.max_rows_per_block, 16) << "choose a spec whose blocks have more rows";
   rmsjit_args args = args_for(facts, 5'000'001, 1);
@@ -382,20 +382,30 @@ TEST(LaunchArgs, ALongRowHasSeveralBlocksAndTheGridStaysWithinItsLimit) {
       << launch(facts, args).message();
 }
 
-// Few rows spread over the GPU, but never in blocks of less than four warps.
-TEST(RowsPerBlock, ShrinkWithTheRowsDownToFourWarps) {
+// The kernel counts rows without heads by what it was compiled for.
+TEST(RowsPerBlock, AreThePlansWithoutHeads) {
   Tuning tuning;
   tuning.threads_per_row = 16;
   tuning.max_rows_per_block = 32;
-  EXPECT_EQ(rows_per_block(tuning, 32 * 132, 132), 32);
-  EXPECT_EQ(rows_per_block(tuning, 32 * 132 - 1, 132), 16);
-  EXPECT_EQ(rows_per_block(tuning, 1, 132), 8);
+  for (const int64_t rows : {1, 32 * 132 - 1, 32 * 132}) {
+    EXPECT_EQ(rows_per_block(tuning, false, rows, 132), 32);
+  }
+}
+
+// Few rows of heads spread over the GPU, but never in blocks of less than four warps.
+TEST(RowsPerBlock, OfHeadsShrinkWithTheRowsDownToFourWarps) {
+  Tuning tuning;
+  tuning.threads_per_row = 16;
+  tuning.max_rows_per_block = 32;
+  EXPECT_EQ(rows_per_block(tuning, true, 32 * 132, 132), 32);
+  EXPECT_EQ(rows_per_block(tuning, true, 32 * 132 - 1, 132), 16);
+  EXPECT_EQ(rows_per_block(tuning, true, 1, 132), 8);
   tuning.threads_per_row = 1;  // hidden up to 8: the plan's block is as large
   tuning.max_rows_per_block = 128;
-  EXPECT_EQ(rows_per_block(tuning, 1, 132), 128);
+  EXPECT_EQ(rows_per_block(tuning, true, 1, 132), 128);
   tuning.threads_per_row = 1024;
   tuning.max_rows_per_block = 1;
-  EXPECT_EQ(rows_per_block(tuning, 1, 132), 1);
+  EXPECT_EQ(rows_per_block(tuning, true, 1, 132), 1);
 }
 
 }  // namespace

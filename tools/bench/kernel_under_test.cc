@@ -126,7 +126,7 @@ void KernelUnderTest::launch(CUstream stream, const TensorSet& set, int64_t rows
   const Schedule& schedule =
       schedule_of(id_.tuning, second ? KernelEntry::kSecond : KernelEntry::kPacked);
   launch(stream, contiguous_args(id_.spec, set, rows),
-         rows_per_block(schedule, rows, facts_.multiprocessors), second);
+         rows_per_block(schedule, facts_.has_heads, rows, facts_.multiprocessors), second);
 }
 
 void KernelUnderTest::launch(CUstream stream, const rmsjit_args& args, int rows_a_block,
