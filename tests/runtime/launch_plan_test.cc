@@ -152,11 +152,11 @@ TEST(LaunchPlan, GivesShortRowsASecondScheduleForManyWhereItPays) {
     const auto second = [&](const char* text) {
       return launch_plan(spec_of(text, target), target).second;
     };
-    const Tuning::Second add = second("hidden=1024,residual=add");
-    EXPECT_EQ(add.takes, Tuning::Takes::kMany);
-    EXPECT_EQ(add.threads_per_row, 32);
-    EXPECT_GT(add.rows_a_multiprocessor, 0);
-    EXPECT_FALSE(second("hidden=1021,residual=add")) << "realigned";
+    const Tuning::Second many = second("hidden=768");
+    EXPECT_EQ(many.takes, Tuning::Takes::kMany);
+    EXPECT_EQ(many.threads_per_row, 64);
+    EXPECT_GT(many.rows_a_multiprocessor, 0);
+    EXPECT_FALSE(second("hidden=765")) << "realigned";
   }
 }
 

@@ -170,6 +170,25 @@ class Tune(unittest.TestCase):
         near = of("two", self.cell(4096, 256, [1.2, 1.2]), self.cell(4096, 64, [2.0, 2.0]))
         self.assertEqual(tune(self.plans, [fast, near], "--check").returncode, 0)
 
+    def test_the_files_serve_every_rounding_that_a_record_has(self):
+        self.plans.write_text("{512, {}, {256, 1, kEnd}},\n")
+
+        def cells(rest, wide, narrow):
+            spec = f"hidden=4096,x=bf16,residual=add{rest}"
+            of = (self.cell(4096, 256, [wide, wide]), self.cell(4096, 128, [narrow, narrow]))
+            return [{**cell, "spec": spec} for cell in of]
+
+        rounded = cells("", 1.0, 1.1)
+        unrounded = cells(",add_round=unrounded", 1.3, 1.0)
+        self.assertEqual(tune(self.plans, [self.record(rounded)], "--check").returncode, 0)
+        for name, both in (("one", rounded + unrounded), ("other", unrounded + rounded)):
+            self.plans.write_text("{512, {}, {256, 1, kEnd}},\n")
+            done = tune(self.plans, [self.record(both, f"{name}.json")])
+            self.assertEqual(self.plans.read_text(), "{512, {}, {128, 1, kEnd}},\n", done.stdout)
+            self.assertIn("on none as hidden=4096,x=bf16,residual=add,add_round=unrounded", done.stdout)
+        # Without one in the file's own rounding it has no plan in the file.
+        self.assertEqual(tune(self.plans, [self.record(unrounded)], "--check").returncode, 0)
+
     def test_without_a_file_for_them_there_are_no_second_schedules(self):
         self.plans.write_text("{512, {256, 1, kEnd}},\n")
         cells = [self.batches(256, [1.0, 2.0, 3.0, 6.0]), self.batches(128, [2, 3, 2, 4])]

@@ -5,7 +5,8 @@
 //
 // The rule. One spec has one plan for every row count, so a plan's cost is the geometric mean, over
 // a record's points (a row count, L2-warm or L2-cold), of its time over the best time of any plan
-// there; over GPUs it is the geometric mean of their costs, since the file serves them all. Only
+// there; over GPUs it is the geometric mean of their costs, since the file serves them all, and
+// so over the roundings and placements of a spec that a record has. Only
 // plans that the last GPU (of the latest record that has the spec) has timed are eligible; another
 // that has not timed one counts it as the best that it has: it hinders nothing new, and its next
 // sweep decides. The cheapest plan is chosen, but the plan that the file already has stays unless

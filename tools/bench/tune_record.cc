@@ -44,9 +44,10 @@ TimedSpec named(const std::string& text) {
   column.pdl = spec->pdl;
   TimedSpec out;
   out.text = text;
+  out.column_text = spec_text(canonical(column, Target{90}));
   out.leaves = leaves_of(*spec);
   out.column = (spec->has_residual() ? 1u : 0u) + (pdl ? 2u : 0u);
-  out.in_file = spec_text(canonical(*spec, Target{90})) == spec_text(canonical(column, Target{90}));
+  out.in_file = spec_text(canonical(*spec, Target{90})) == out.column_text;
   return out;
 }
 
@@ -122,16 +123,29 @@ std::string TimedPoints::text(size_t i) const {
 
 std::vector<TimedSpec> read_tune_records(const std::vector<nlohmann::ordered_json>& records) {
   std::vector<TimedSpec> out;
-  for (const auto& record : records) {
-    // Those for few rows after the others, whose points they are put to.
-    for (const bool few : {false, true}) {
-      for (const auto& cell : record.at("cells")) {
-        if (cell.value("few", false) != few) continue;
-        const std::string text = cell.at("spec");
-        auto spec =
-            std::find_if(out.begin(), out.end(), [&](const auto& s) { return s.text == text; });
-        if (spec == out.end()) spec = out.insert(out.end(), named(text));
-        put(*spec, cell, record.value("gpu", ""));
+  const auto find = [&](const std::string& text) {
+    return std::find_if(out.begin(), out.end(), [&](const auto& s) { return s.text == text; });
+  };
+  for (const bool of_a_column : {true, false}) {
+    for (const auto& record : records) {
+      // Those for few rows after the others, whose points they are put to.
+      for (const bool few : {false, true}) {
+        for (const auto& cell : record.at("cells")) {
+          if (cell.value("few", false) != few) continue;
+          TimedSpec spec = named(cell.at("spec"));
+          if (spec.in_file != of_a_column) continue;
+          std::string gpu = record.value("gpu", "");
+          const auto column = find(spec.column_text);
+          if (!spec.in_file && column != out.end()) {
+            const std::string of_the_file = column->gpus.back().gpu;
+            put(*column, cell, gpu + " as " + spec.text);
+            put_last(*column, of_the_file);
+            continue;
+          }
+          auto known = find(spec.text);
+          if (known == out.end()) known = out.insert(out.end(), std::move(spec));
+          put(*known, cell, gpu);
+        }
       }
     }
   }

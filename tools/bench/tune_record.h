@@ -38,6 +38,7 @@ struct TimedPlan {
 // Every plan of one spec.
 struct TimedSpec {
   std::string text;
+  std::string column_text;  // of the spec in whose column its plan is
   int64_t leaves = 0;
   size_t column = 0;
   bool in_file = false;  // the file's columns are bf16 and else at the defaults
@@ -45,7 +46,8 @@ struct TimedSpec {
   std::vector<TimedPlan> plans;
 };
 
-// A later cell of the same GPU, spec and plan replaces an earlier one, and one of other points all
+// Another rounding or placement of a spec that has records, which has the same plan, counts as
+// another GPU does. A later cell of the same GPU, spec and plan replaces an earlier one, and one of other points all
 // of that GPU and spec. A plan for few rows counts at those points that the spec's others have.
 // Throws CudaError for what is not a record.
 std::vector<TimedSpec> read_tune_records(const std::vector<nlohmann::ordered_json>& records);
