@@ -123,6 +123,7 @@ LaunchFacts::LaunchFacts(const NormSpec& spec, const Tuning& tuning_, const Targ
       multiprocessors(multiprocessors_),
       rows_in_l2(rmsjit::rows_in_l2(spec, target)),
       second_rows(rmsjit::second_rows(tuning_.second, multiprocessors_)),
+      second_is_packed(takes_packed(spec, tuning_, KernelEntry::kSecond)),
       dynamic_shared_bytes(static_cast<uint32_t>(rmsjit::dynamic_shared_bytes(spec, tuning_))),
       second_dynamic_shared_bytes(
           static_cast<uint32_t>(rmsjit::dynamic_shared_bytes(spec, tuning_.second))),

@@ -60,15 +60,29 @@ BlockShape find_shape(std::span<const PlanRow> plans, const NormSpec& spec, int 
   return shape;
 }
 
-// Rows that are realigned, up to 2048 leaves: a thread a leaf as long as one block of such rows
-// still fills a multiprocessor's registers with others beside it, else at most three leaves a
-// thread. Measured at 1001, 2881, 3073, 5125 and 7169 elements.
+// Rows that are realigned, up to 2048 leaves: a thread a leaf as long as a block of such rows has
+// another beside it, else at most three leaves a thread. Measured at 1001, 2881, 5125 and 7169
+// elements.
 BlockShape realigned_shape(const NormSpec& spec, int leaves) {
   const int one_each = (leaves + 31) / 32 * 32;
   int threads = 256;
   while (leaves > 3 * threads) threads *= 2;
-  if (one_each <= (spec.has_residual() ? 704 : 416)) threads = one_each;
+  if (one_each <= 736) threads = one_each;
   return {threads, threads <= 64 ? 4 : 1, spec.pdl == Pdl::kOn ? kLoads : kEnd};
+}
+
+// The same for many rows, measured with them: more leaves a thread, because more rows in flight hide
+// more than a row's latency. Where nothing was gained or measured (a residual of 16 bits, mixed
+// types) there is none.
+BlockShape realigned_for_many(const NormSpec& spec, int leaves, const BlockShape& few) {
+  const bool wide = leaf_elements(spec) == 4;
+  if (!wide && (spec.has_residual() || dtype_bytes(spec.x_dtype()) != 2)) return {};
+  constexpr int64_t kElementsAMultiprocessor = 20'000;
+  BlockShape many = few;
+  many.threads = spec.has_residual() ? 256 : 128;
+  while (leaves > (wide ? 6 : 4) * many.threads) many.threads *= 2;
+  many.from = static_cast<int>(kElementsAMultiprocessor / spec.hidden + 1);
+  return many.threads < few.threads ? many : BlockShape{};
 }
 
 // What a leaf costs a thread that keeps all of the row in registers.
@@ -182,8 +196,11 @@ Tuning launch_plan(const NormSpec& spec, const Target& target) {
   BlockShape shape = find_shape(kPlans, spec, leaves);
   BlockShape second = find_shape(kSecondPlans, spec, leaves);
   if (realigns(spec, 32)) {
-    second = {};  // it takes packed rows alone, which these all but never are
-    if (leaves > 32 && leaves <= 2048) shape = realigned_shape(spec, leaves);
+    second = {};
+    if (leaves > 32 && leaves <= 2048) {
+      shape = realigned_shape(spec, leaves);
+      second = realigned_for_many(spec, leaves, shape);
+    }
   }
   if (target.sm < kFirstWithClusters) {
     shape.threads = std::min(shape.threads * shape.cluster, 1024);

@@ -166,8 +166,8 @@ class UsualLaunch {
 // packed: every pointer and used stride is a multiple of 16 bytes, and the counts and strides in
 // bytes are within the limits of the packed entries.
 inline KernelEntry choose_entry(const LaunchFacts& facts, int64_t rows, bool packed) {
-  if (!packed) return KernelEntry::kAny;
-  return facts.second_rows.take(rows) ? KernelEntry::kSecond : KernelEntry::kPacked;
+  if (packed == facts.second_is_packed && facts.second_rows.take(rows)) return KernelEntry::kSecond;
+  return packed ? KernelEntry::kPacked : KernelEntry::kAny;
 }
 
 // Whether eps is finite and not negative and `reserved`, which lies behind it, zero.

@@ -86,6 +86,11 @@ bool realigns(const NormSpec& spec, int threads_per_row) {
   return spec.hidden % leaf_elements(spec) != 0 && threads_per_row >= 32;
 }
 
+bool takes_packed(const NormSpec& spec, const Tuning& tuning, KernelEntry entry) {
+  if (entry != KernelEntry::kSecond) return entry == KernelEntry::kPacked;
+  return !realigns(spec, tuning.threads_per_row);
+}
+
 int leaf_words(const NormSpec& spec, DType dtype) {
   return leaf_elements(spec) * static_cast<int>(dtype_bytes(dtype)) / 4;
 }
@@ -161,6 +166,7 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
     constant("kTriggerAtIssue", pdl && of.trigger == Trigger::kIssue);
     constant("kTriggerAtLoads", pdl && of.trigger == Trigger::kLoads);
     constant("kTriggerAtEnd", pdl && of.trigger == Trigger::kEnd);
+    constant("kRealign", realigns(spec, of.threads_per_row));
   };
   constant("kHidden", spec.hidden);
   constant("kLeaf", leaf_elements(spec));
@@ -177,7 +183,6 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
   constant("kPdl", pdl);
   constant("kConstantWeight", spec.constant_weight == ConstantWeight::kOn);
   choices(tuning);
-  constant("kRealign", realign);
   constant("kInputPolicy", rows_in_l2(spec, target) < kAnyRows);
   text += "  };\n};\n";
   if (tuning.second) {

@@ -48,7 +48,8 @@ struct Schedule {
 
 // What a kernel is compiled for; chosen by runtime/launch_plan.cc alone.
 struct Tuning : Schedule {
-  // Another schedule for some launches of packed rows, by their number: an entry of its own.
+  // Another schedule for some launches, by their number: an entry of its own. For packed rows, but
+  // where the spec's are realigned for those that are not.
   enum class Takes {
     kFew,   // so few that each block has a multiprocessor to itself, where registers cost nothing
     kMany,  // from rows_a_multiprocessor on: blocks in flight hide more than a short row's latency
@@ -79,6 +80,9 @@ int leaves_of(const NormSpec& spec);
 // whose size is no multiple of a leaf. Contiguous, they are unaligned all but always. Elsewhere
 // that entry serves the odd view, and the code is not worth its compile time.
 bool realigns(const NormSpec& spec, int threads_per_row);
+
+// Whether this entry is for packed rows: the second schedule's is, but where rows are realigned.
+bool takes_packed(const NormSpec& spec, const Tuning& tuning, KernelEntry entry);
 
 // 32-bit registers of a leaf of such elements.
 int leaf_words(const NormSpec& spec, DType dtype);

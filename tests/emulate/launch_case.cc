@@ -15,8 +15,9 @@
 namespace rmsjit::emulate {
 namespace {
 
-TensorShape shape_of(const NormSpec& spec, const LaunchCase& c, DType dtype, const Memory& m) {
-  const int64_t unit = c.entry != Entry::kAny ? 16 / dtype_bytes(dtype) : 1;
+TensorShape shape_of(const NormSpec& spec, const LaunchCase& c, bool packed, DType dtype,
+                     const Memory& m) {
+  const int64_t unit = packed ? 16 / dtype_bytes(dtype) : 1;
   const auto padded = [&](int64_t elements) { return (elements + unit - 1) / unit * unit; };
   TensorShape shape;
   shape.dtype = dtype;
@@ -44,7 +45,9 @@ LaunchGrid grid_of(const NormSpec& spec, const LaunchCase& c) {
 // The tensors of one launch; in place, y is x and residual_out is residual.
 class Tensors {
  public:
-  Tensors(const NormSpec& spec, const RowPool& pool, const LaunchCase& c) : spec_(spec), case_(c) {
+  Tensors(const KernelPlan& plan, const RowPool& pool, const LaunchCase& c)
+      : spec_(plan.spec), case_(c), packed_(takes_packed(plan.spec, plan.tuning, c.entry)) {
+    const NormSpec& spec = spec_;
     const DType r_type = spec.residual_dtype_resolved();
     y_in_place_ = spec.y_placement == YPlacement::kInPlace;
     residual_in_place_ = spec.residual_placement == ResidualPlacement::kInPlace;
@@ -127,7 +130,7 @@ class Tensors {
 
  private:
   std::unique_ptr<GuardedTensor> make(DType dtype, const Memory& memory) {
-    return std::make_unique<GuardedTensor>(shape_of(spec_, case_, dtype, memory));
+    return std::make_unique<GuardedTensor>(shape_of(spec_, case_, packed_, dtype, memory));
   }
   // A number of the parameter block. A packed entry has no upper half: it gets poison.
   struct Halves {
@@ -137,7 +140,7 @@ class Tensors {
   void put(Halves halves, int64_t value) const {
     const auto bits = static_cast<uint64_t>(value);
     halves.lower = static_cast<unsigned>(bits);
-    halves.upper = case_.entry == Entry::kAny ? static_cast<unsigned>(bits >> 32) : 0xa5a5a5a5u;
+    halves.upper = packed_ ? 0xa5a5a5a5u : static_cast<unsigned>(bits >> 32);
   }
   // Where token 0 would be, and the tensor's strides.
   void* place(GuardedTensor& tensor, Halves token_stride, Halves head_stride) const {
@@ -171,6 +174,7 @@ class Tensors {
 
   NormSpec spec_;
   LaunchCase case_;
+  const bool packed_;
   bool y_in_place_ = false;
   bool residual_in_place_ = false;
   std::unique_ptr<GuardedTensor> x_;
@@ -192,7 +196,7 @@ std::string describe(const LaunchCase& c) {
 
 std::string run_case(const Kernel& kernel, const KernelPlan& plan, const RowPool& pool,
                      const LaunchCase& c) {
-  Tensors tensors(plan.spec, pool, c);
+  Tensors tensors(plan, pool, c);
   MemoryMap memory = tensors.memory();
   Launch launch;
   const auto& entry = kernel.entries[static_cast<int>(c.entry)];

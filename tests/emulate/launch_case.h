@@ -16,7 +16,7 @@ namespace rmsjit::emulate {
 
 using Entry = KernelEntry;
 
-// How a tensor lies in memory. Pads are elements beyond the tight stride; under Entry::kPacked
+// How a tensor lies in memory. Pads are elements beyond the tight stride; of a packed entry
 // strides are rounded up to 16 bytes.
 struct Memory {
   int64_t offset_bytes = 0;

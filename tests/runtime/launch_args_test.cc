@@ -273,6 +273,24 @@ TEST(LaunchArgs, ManyAlignedRowsTakeTheSecondScheduleAndItsBlocks) {
   EXPECT_EQ(block_of(800, 1, 0).grid.y, 200u);
 }
 
+// Of realigned rows the second schedule takes those that are not packed.
+TEST(LaunchArgs, ManyRealignedRowsTakeTheSecondScheduleUnlessTheyArePacked) {
+  const LaunchFacts facts = facts_of("hidden=2881");
+  ASSERT_EQ(facts.tuning.second.takes, Tuning::Takes::kMany);
+  const auto from = static_cast<int64_t>(facts.second_rows.first);
+  const auto entry = [&](int64_t rows, int64_t stride) {
+    rmsjit_args args = args_for(facts, rows);
+    args.x_token_stride = args.y_token_stride = stride;
+    LaunchBlock block;
+    const Status status = make_block(facts, args, block);
+    EXPECT_TRUE(status.ok()) << status.message();
+    return block.entry;
+  };
+  EXPECT_EQ(entry(from - 1, 2881), KernelEntry::kAny);
+  EXPECT_EQ(entry(from, 2881), KernelEntry::kSecond);
+  EXPECT_EQ(entry(from, 2888), KernelEntry::kPacked);
+}
+
 TEST(LaunchArgs, TheSecondScheduleHasAGridOfItsOwn) {
   const LaunchFacts facts = facts_of("hidden=262144,residual=add");
   ASSERT_EQ(facts.tuning.second.takes, Tuning::Takes::kAll);

@@ -141,7 +141,7 @@ TEST(LaunchPlan, GivesFewRowsOfMediumLengthAClusterWhereThereAreClusters) {
     EXPECT_GT(second(text, 90).cluster, 1);
     EXPECT_FALSE(second(text, 80));
   }
-  for (const char* text : {"hidden=63,pdl=on", "hidden=8191", "hidden=20001"}) {
+  for (const char* text : {"hidden=63,pdl=on", "hidden=8191,residual=add", "hidden=20001"}) {
     EXPECT_FALSE(second(text, 90)) << text << ": realigned";
   }
 }
@@ -160,15 +160,25 @@ TEST(LaunchPlan, GivesShortRowsASecondScheduleForManyWhereItPays) {
   }
 }
 
-TEST(LaunchPlan, GivesRealignedRowsAThreadALeafOrAtMostThreeLeavesAThread) {
+TEST(LaunchPlan, GivesRealignedRowsAThreadALeafOrAtMostThreeLeavesAThreadAndManyFewerThreads) {
   const Target target{90};
-  const auto threads = [&](const char* text) {
-    return launch_plan(spec_of(text, target), target).threads_per_row;
+  struct Want {
+    const char* text;
+    int threads, many;
   };
-  EXPECT_EQ(threads("hidden=2881"), 384);
-  EXPECT_EQ(threads("hidden=5125"), 256);
-  EXPECT_EQ(threads("hidden=5125,residual=add"), 672);
-  EXPECT_EQ(threads("hidden=7169"), 512);
+  for (const Want& want : {Want{"hidden=1001", 128, 0}, Want{"hidden=2881", 384, 128},
+                           Want{"hidden=5125", 672, 256}, Want{"hidden=5125,residual=add", 672, 0},
+                           Want{"hidden=7169,x=f16", 512, 256}, Want{"hidden=2881,x=f32", 736, 128},
+                           Want{"hidden=5125,x=f32", 512, 256}, Want{"hidden=7169,x=f32", 1024, 512},
+                           Want{"hidden=5125,x=f32,residual=add", 512, 256},
+                           Want{"hidden=5125,y=f32", 672, 256}, Want{"hidden=5125,x=f32,y=bf16", 672, 0}}) {
+    const Tuning tuning = launch_plan(spec_of(want.text, target), target);
+    EXPECT_EQ(tuning.threads_per_row, want.threads) << want.text;
+    EXPECT_EQ(tuning.second.threads_per_row, want.many) << want.text;
+    if (want.many == 0) continue;
+    EXPECT_EQ(tuning.second.takes, Tuning::Takes::kMany) << want.text;
+    EXPECT_GT(tuning.second.rows_a_multiprocessor, 1) << want.text;
+  }
 }
 
 }  // namespace

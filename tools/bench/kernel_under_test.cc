@@ -135,9 +135,10 @@ void KernelUnderTest::launch(CUstream stream, const rmsjit_args& args, int rows_
   LaunchBlock block;
   const Status status = make_launch_block(facts_, args, block);
   if (!status.ok()) throw std::runtime_error(status.message());
-  KernelEntry entry = block.entry;
-  if (entry != KernelEntry::kAny) {
-    entry = second && id_.tuning.second ? KernelEntry::kSecond : KernelEntry::kPacked;
+  const bool packed = takes_packed(spec, id_.tuning, block.entry);
+  KernelEntry entry = packed ? KernelEntry::kPacked : KernelEntry::kAny;
+  if (second && id_.tuning.second && packed == facts_.second_is_packed) {
+    entry = KernelEntry::kSecond;
   }
   const Schedule& schedule = schedule_of(id_.tuning, entry);
   const LaunchGrid grid = launch_grid(schedule.cluster, facts_.has_heads, args.tokens,
