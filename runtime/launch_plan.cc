@@ -61,12 +61,13 @@ BlockShape find_shape(std::span<const PlanRow> plans, const NormSpec& spec, int 
 }
 
 // Rows that are realigned, up to 2048 leaves: a thread a leaf as long as a block of such rows has
-// another beside it, else at most three leaves a thread. Measured at 1001, 2881, 5125 and 7169
-// elements.
+// another beside it, else at most three leaves a thread, two where a leaf is four elements of plain
+// rows. Measured at 1001, 2881, 5125 and 7169 elements.
 BlockShape realigned_shape(const NormSpec& spec, int leaves) {
   const int one_each = (leaves + 31) / 32 * 32;
   int threads = 256;
-  while (leaves > 3 * threads) threads *= 2;
+  const int most = leaf_elements(spec) == 4 && !spec.has_residual() ? 2 : 3;
+  while (leaves > most * threads) threads *= 2;
   if (one_each <= 736) threads = one_each;
   return {threads, threads <= 64 ? 4 : 1, spec.pdl == Pdl::kOn ? kLoads : kEnd};
 }
@@ -81,7 +82,10 @@ BlockShape realigned_for_many(const NormSpec& spec, int leaves, const BlockShape
   BlockShape many = few;
   many.threads = spec.has_residual() ? 256 : 128;
   while (leaves > (wide ? 6 : 4) * many.threads) many.threads *= 2;
-  many.from = static_cast<int>(kElementsAMultiprocessor / spec.hidden + 1);
+  // A block of 1024 threads has no other beside it.
+  many.from = few.threads == 1024
+                  ? 1
+                  : static_cast<int>(kElementsAMultiprocessor / spec.hidden + 1);
   return many.threads < few.threads ? many : BlockShape{};
 }
 

@@ -141,9 +141,10 @@ void KernelUnderTest::launch(CUstream stream, const rmsjit_args& args, int rows_
     entry = KernelEntry::kSecond;
   }
   const Schedule& schedule = schedule_of(id_.tuning, entry);
+  const int most = schedule.max_rows_per_block;
   const LaunchGrid grid = launch_grid(schedule.cluster, facts_.has_heads, args.tokens,
                                       facts_.has_heads ? args.heads : 1,
-                                      std::min(rows_a_block, schedule.max_rows_per_block));
+                                      facts_.has_heads ? std::min(rows_a_block, most) : most);
   if (facts_.has_heads) put_heads(grid, block.params);
   CUlaunchAttribute pdl{};
   pdl.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;

@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kWorthANewKey = 1.01;
 constexpr double kWorthASecondPlan = 1.03;    // of a cell
-constexpr double kWorthASecondEntry = 1.005;  // of all
+constexpr double kWorthASecondEntry = 1.002;  // of all
 constexpr int64_t kFewestMany = 2;            // rows a multiprocessor
 constexpr int64_t kMostLeavesOfAShortRow = 64;
 

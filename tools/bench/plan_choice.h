@@ -16,7 +16,7 @@
 //
 // A second schedule makes a pair, which costs what its parts cost where they are taken: another
 // plan from one of the row counts on, or a cluster in registers while each of its blocks has a
-// multiprocessor. The cheapest pair is chosen if it costs 0.5 % less than the cheapest plan and at
+// multiprocessor. The cheapest pair is chosen if it costs 0.2 % less than the cheapest plan and at
 // some row count its second part is more than 3 % faster than the first; it stays under the same
 // rule. For many rows of at most 64 leaves it may not trigger at the wait or at the issue of the
 // loads, or load the weight late: of many such rows the H100's records hold L2-cold times only, and
