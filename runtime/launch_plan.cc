@@ -72,9 +72,9 @@ BlockShape realigned_shape(const NormSpec& spec, int leaves) {
   return {threads, threads <= 64 ? 4 : 1, spec.pdl == Pdl::kOn ? kLoads : kEnd};
 }
 
-// The same for many rows, measured with them: more leaves a thread, because more rows in flight hide
-// more than a row's latency. Where nothing was gained or measured (a residual of 16 bits, mixed
-// types) there is none.
+// The same for many rows, measured with them: more leaves a thread, because more rows in flight
+// hide more than a row's latency. Where nothing was gained or measured (a residual of 16 bits,
+// mixed types) there is none.
 BlockShape realigned_for_many(const NormSpec& spec, int leaves, const BlockShape& few) {
   const bool wide = leaf_elements(spec) == 4;
   if (!wide && (spec.has_residual() || dtype_bytes(spec.x_dtype()) != 2)) return {};
@@ -83,9 +83,8 @@ BlockShape realigned_for_many(const NormSpec& spec, int leaves, const BlockShape
   many.threads = spec.has_residual() ? 256 : 128;
   while (leaves > (wide ? 6 : 4) * many.threads) many.threads *= 2;
   // A block of 1024 threads has no other beside it.
-  many.from = few.threads == 1024
-                  ? 1
-                  : static_cast<int>(kElementsAMultiprocessor / spec.hidden + 1);
+  many.from =
+      few.threads == 1024 ? 1 : static_cast<int>(kElementsAMultiprocessor / spec.hidden + 1);
   return many.threads < few.threads ? many : BlockShape{};
 }
 

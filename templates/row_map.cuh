@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which row of the launch a thread works on, and which of its leaves are the thread's. A block is
-// (kThreads, kMaxRows), with heads perhaps of fewer rows; thread t of a row holds the leaves slot*T + t, T being the threads
-// of a row. A long row may have a cluster of kCluster blocks, which share its warps.
-// runtime/launch_grid.h makes the grid that this reads back.
+// (kThreads, kMaxRows), with heads perhaps of fewer rows; thread t of a row holds the leaves
+// slot*T + t, T being the threads of a row. A long row may have a cluster of kCluster blocks, which
+// share its warps. runtime/launch_grid.h makes the grid that this reads back.
 #ifndef RMSJIT_ROW_MAP_CUH
 #define RMSJIT_ROW_MAP_CUH
 
@@ -33,8 +33,8 @@ struct Shape {
     kEven = kTail == 0 && kLeaves % kRowThreads == 0
   };
   enum : bool {
-    // A row that is not there is read as the last one is, and not written: under PDL with a residual
-    // a branch around its work costs 2 to 5 %.
+    // A row that is not there is read as the last one is, and not written: under PDL with a
+    // residual a branch around its work costs 2 to 5 %.
     kStandIn = Spec::kPdl && Spec::kResidual && Spec::kMaxRows > 1
   };
   static_assert(kHeldSlots <= kSlots && (!Spec::kWeightEarly || kRegisterSlots == kSlots),

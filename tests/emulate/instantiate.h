@@ -29,7 +29,8 @@ constexpr Kernel make_kernel(int index, const char* spec_text) {
 template <class Spec, class Second>
 constexpr Kernel make_kernel(int index, const char* spec_text) {
   Kernel kernel = make_kernel<Spec>(index, spec_text);
-  kernel.entries[2] = {&run_body<Second, !Spec::kRealign>, sizeof(Scratch<Second>), alignof(Scratch<Second>)};
+  kernel.entries[2] = {&run_body<Second, !Spec::kRealign>, sizeof(Scratch<Second>),
+                       alignof(Scratch<Second>)};
   return kernel;
 }
 

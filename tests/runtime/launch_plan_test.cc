@@ -166,12 +166,12 @@ TEST(LaunchPlan, GivesRealignedRowsAThreadALeafOrAtMostThreeLeavesAThreadAndMany
     const char* text;
     int threads, many;
   };
-  for (const Want& want : {Want{"hidden=1001", 128, 0}, Want{"hidden=2881", 384, 128},
-                           Want{"hidden=5125", 672, 256}, Want{"hidden=5125,residual=add", 672, 0},
-                           Want{"hidden=7169,x=f16", 512, 256}, Want{"hidden=2881,x=f32", 736, 128},
-                           Want{"hidden=5125,x=f32", 1024, 256}, Want{"hidden=7169,x=f32", 1024, 512},
-                           Want{"hidden=5125,x=f32,residual=add", 512, 256},
-                           Want{"hidden=5125,y=f32", 672, 256}, Want{"hidden=5125,x=f32,y=bf16", 672, 0}}) {
+  for (const Want& want :
+       {Want{"hidden=1001", 128, 0}, Want{"hidden=2881", 384, 128}, Want{"hidden=5125", 672, 256},
+        Want{"hidden=5125,residual=add", 672, 0}, Want{"hidden=7169,x=f16", 512, 256},
+        Want{"hidden=2881,x=f32", 736, 128}, Want{"hidden=5125,x=f32", 1024, 256},
+        Want{"hidden=7169,x=f32", 1024, 512}, Want{"hidden=5125,x=f32,residual=add", 512, 256},
+        Want{"hidden=5125,y=f32", 672, 256}, Want{"hidden=5125,x=f32,y=bf16", 672, 0}}) {
     const Tuning tuning = launch_plan(spec_of(want.text, target), target);
     EXPECT_EQ(tuning.threads_per_row, want.threads) << want.text;
     EXPECT_EQ(tuning.second.threads_per_row, want.many) << want.text;

@@ -47,9 +47,9 @@ struct TimedSpec {
 };
 
 // Another rounding or placement of a spec that has records, which has the same plan, counts as
-// another GPU does. A later cell of the same GPU, spec and plan replaces an earlier one, and one of other points all
-// of that GPU and spec. A plan for few rows counts at those points that the spec's others have.
-// Throws CudaError for what is not a record.
+// another GPU does. A later cell of the same GPU, spec and plan replaces an earlier one, and one of
+// other points all of that GPU and spec. A plan for few rows counts at those points that the spec's
+// others have. Throws CudaError for what is not a record.
 std::vector<TimedSpec> read_tune_records(const std::vector<nlohmann::ordered_json>& records);
 
 }  // namespace rmsjit::bench
