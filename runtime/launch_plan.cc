@@ -73,8 +73,8 @@ BlockShape realigned_shape(const NormSpec& spec, int leaves) {
 }
 
 // The same for many rows, measured with them: more leaves a thread, because more rows in flight
-// hide more than a row's latency. Where nothing was gained or measured (a residual of 16 bits,
-// mixed types) there is none.
+// hide more than a row's latency. With leaves of eight elements only where x is of 16 bits and
+// there is no residual: others gained nothing, or were not measured.
 BlockShape realigned_for_many(const NormSpec& spec, int leaves, const BlockShape& few) {
   const bool wide = leaf_elements(spec) == 4;
   if (!wide && (spec.has_residual() || dtype_bytes(spec.x_dtype()) != 2)) return {};
@@ -182,7 +182,10 @@ Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockSh
                        const BlockShape& second) {
   Tuning tuning{complete_schedule(spec, target, shape), {}};
   if (shape.cluster > 1 && leaves_of(spec) > kMostLeavesOfEightBlocks) {
-    tuning.second = second_of_longest(spec, target, shape.trigger);
+    // Of realigned rows that entry is for those that are not packed: not measured.
+    if (!realigns(spec, shape.threads)) {
+      tuning.second = second_of_longest(spec, target, shape.trigger);
+    }
   } else if (second.cluster > 1) {
     const auto few = schedule_in_registers(spec, second);
     if (few && *few != tuning) tuning.second = {*few, Tuning::Takes::kFew};

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The entries of a compiled kernel, all with the same bits: rmsnorm_packed where every pointer and
 // used stride is a multiple of 16 bytes and the lower halves of rmsnorm_params.h are all there is,
-// rmsnorm_any for every other; rmsnorm_second, if the plan
-// has it, in place of one of them for some launches: of the second where rows are realigned, which
-// are all but never packed, else of the first. spec.cuh is rendered for each kernel; the file
+// rmsnorm_any for every other; rmsnorm_second, if the plan has it, for some launches in place of
+// rmsnorm_packed, or where rows are realigned, which are all but never packed, of rmsnorm_any.
+// spec.cuh is rendered for each kernel; the file
 // beside this one is a sample for editors and nvcc. What an `if constexpr` cannot choose, spec.cuh
 // defines: the blocks of a cluster (RMSJIT_CLUSTER_DIMS), and those of the second schedule, if
 // there is one (RMSJIT_SECOND).

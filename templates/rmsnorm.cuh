@@ -24,15 +24,16 @@ struct Blocks {
     kTight = Spec::kPdl && Spec::kResidual && Spec::kHasWeight && Spec::kCluster == 1 &&
              Shape<Spec>::kEven && Spec::kRegisterSlots * HeldLeaf<Spec>::kWords == 32 &&
              int{Spec::X::kBytes} == 2 && int{Spec::R::kBytes} == 2 && int{Spec::W::kBytes} == 2,
-    // Left to itself it loads the second leaf of the weight into what x gives up: 1 to 3 %.
-    kRoomy = !Spec::kPdl && !Spec::kResidual && Shape<Spec>::kSlots == 2
+    // Left to itself it loads the second leaf of the weight into what x gives up: 1 to 3 %. Rows
+    // that are realigned need more.
+    kRoomy = !Spec::kPdl && !Spec::kResidual && Shape<Spec>::kSlots == 2 && !Spec::kRealign
   };
   enum : int { kLeast = kTight || kRoomy ? 1024 / (Spec::kThreads * Spec::kMaxRows) : 0 };
 };
 
 // Every thread of the block runs all of it: one whose row is not there skips its loads and stores,
-// or branches around both halves of its work (RowWork::kBranches) and so around a trigger at the
-// loads, never a wait, a barrier or a shuffle. Without branches ptxas has loads and addresses in
+// or its stores alone (Shape::kStandIn), or branches around both halves of its work
+// (RowWork::kBranches) and so around a trigger at the loads, never a wait, a barrier or a shuffle. Without branches ptxas has loads and addresses in
 // one stretch of code.
 template <class Spec, bool kPacked>
 RMSJIT_DEVICE void rmsnorm_rows(const RmsNormParams& p, Scratch<Spec>& scratch) {

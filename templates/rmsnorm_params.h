@@ -22,7 +22,8 @@ enum : unsigned { kEvictUnchanged = 0x10f00000, kEvictLast = 0x14f00000 };
 // touched, and on sm_90 the first of them holds the first 48 bytes. Plain rows need no other, rows
 // of the fused add and query/key norms the next one (tools/bench/results/NOTES.md). That is why a
 // stride or a count is cut in two: the packed entries are taken only where the lower 32 bits are
-// all of it, and an address is one instruction then; `upper` is read by rmsnorm_any alone.
+// all of it, and an address is one instruction then; `upper` is
+// read by the entries for other rows.
 struct RmsNormParams {
   const void* x;       // [tokens, heads, hidden]
   const void* weight;  // [hidden], or null when weightless

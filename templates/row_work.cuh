@@ -22,10 +22,10 @@ struct RowWork {
   using Leaf = LeafOf<Spec, T>;
   enum : bool {
     kRealign = Spec::kRealign && !kPacked,
+    kStandIn = kPacked && S::kStandIn,
     // A row that is not there branches around its work instead of predicating each load and store:
     // with a residual, or several slots, ptxas moved predicated accesses behind the sum (fused add
     // of 256 elements: 1.51 -> 1.70 us). Not where lanes of other rows take part in the work.
-    kStandIn = kPacked && S::kStandIn,
     kBranches = kPacked && !kStandIn && Spec::kMaxRows > 1 && Spec::kLeaf == 8 &&
                 (Spec::kResidual || S::kSlots > 1),
     // Addresses before the loads instead of after the sum, y's at least: 1 to 3 % of short rows.
@@ -59,7 +59,7 @@ struct RowWork {
   RMSJIT_DEVICE RowWork(const RmsNormParams& p, Scratch<Spec>& shared, const Place<kPacked>& at)
       : scratch(shared), there(kBranches || at.there), l2(l2_policy(p.input_policy)) {
     const int first = row_thread<Spec>() * Spec::kLeaf;
-    // Of a row that is not there nothing is loaded or stored, wherever it would be.
+    // Of a row that is not there nothing is stored, and nothing loaded but where another stands in.
     const auto offset = [&](u64 token_stride, u64 head_stride) {
       return at.token * token_stride + (Spec::kHeads ? at.head * head_stride : 0);
     };

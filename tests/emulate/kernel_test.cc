@@ -159,6 +159,9 @@ TEST_P(UnalignedKernel, TakesEveryAlignmentOfEachTensor) {
     const int64_t step = dtype_bytes(types[tensor]);
     for (int64_t offset = step; offset < (is_long() ? 2 * step : 16); offset += step) {
       LaunchCase c;
+      const bool second =
+          has(Entry::kSecond) && !takes_packed(spec(), plan_.tuning, Entry::kSecond);
+      if (second && offset / step % 2 == 1) c.entry = Entry::kSecond;
       c.rows_per_block = row_counts(c.entry).front();
       c.tokens = 2;
       c.first_row = static_cast<int>(offset);
@@ -269,7 +272,8 @@ TEST(LargeNumbers, RowsOfTheLastBlocks) {
   });
 }
 
-// The same of a packed launch: numbers that a signed word cannot hold in the rows beyond the last.
+// The same of packed rows, and of a second schedule's: numbers that a signed word cannot hold in
+// the rows beyond the last.
 TEST(LargeNumbers, PackedRowsUpToTwoToThe31) {
   for (const Entry entry : {Entry::kPacked, Entry::kSecond}) {
     for_some_kernels(entry, [entry](LaunchCase& c, const KernelPlan& plan) {

@@ -43,10 +43,13 @@ bug scratch_of_first_row reduce.cuh 'Spec::kMaxRows == 1 ? 0 : thread_y() * Spec
 bug last_pack_skipped row_map.cuh 'leaf_index<Spec>(slot) < S::kFullLeaves);' 'leaf_index<Spec>(slot) < S::kFullLeaves - 1);'
 bug tail_skipped row_io.cuh 'if (there && is_tail<Spec>(slot)) {' 'if (false) {'
 bug tail_into_next_row row_io.cuh 'store_leaf<kPacked, S::kTail>' 'store_leaf<kPacked, Spec::kLeaf>'
-bug row_off_by_one row_map.cuh 'at.token = block * rows_per_block() + row;' \
-  'at.token = block * rows_per_block() + row + 1;'
-bug idle_rows_work row_map.cuh 'if constexpr (Spec::kMaxRows > 1) at.there =' \
-  'if constexpr (false) at.there ='
+bug row_off_by_one row_map.cuh 'at.token = block * Count{Spec::kMaxRows} + row;' \
+  'at.token = block * Count{Spec::kMaxRows} + row + 1;'
+bug idle_rows_work row_map.cuh 'at.there = at.token < tokens;' ';'
+bug stands_in_for_none row_map.cuh 'at.token < tokens - 1 ? at.token : tokens - 1;' \
+  'at.token < tokens ? at.token : tokens;'
+bug stands_in_and_stores row_work.cuh 'there(kBranches || at.there)' \
+  'there(kBranches || kStandIn || at.there)'
 bug idle_rows_work_where_they_branch rmsnorm.cuh '!Work::kBranches || at.there' 'true'
 bug idle_rows_store row_io.cuh 'there && is_whole<Spec>(slot)) store_leaf' \
   'is_whole<Spec>(slot)) store_leaf'

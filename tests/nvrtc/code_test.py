@@ -133,7 +133,7 @@ class Code(unittest.TestCase):
                 code = entries["rmsnorm_packed"]
                 with self.subTest(spec=item["spec_text"]):
                     self.assertLess(min(places(code, sass.STORE)), min(places(code, r"\bSHFL\b")))
-                    # Of a row that is not there: a branch around the loads, or none is needed.
+                    # Around the loads of a row that is not there; under PDL that of compute_before alone.
                     first_load = min(places(code, sass.LOAD))
                     branches = [i for i in places(code, r"@!?P\d BRA") if i < first_load]
                     self.assertEqual(len(branches), 1)

@@ -86,6 +86,21 @@ TEST_F(Specs, SecondSchedulesOfTheLongestRows) {
   compile(texts);
 }
 
+// The entry is for rows that are not packed, with registers and loads of its own.
+TEST_F(Specs, SecondSchedulesOfRealignedRows) {
+  std::vector<std::string> texts;
+  for (const char* hidden : {"1281", "2047", "2881", "5125", "7169", "8191"}) {
+    for (const char* rest : {"", ",x=f16,pdl=on", ",x=f32", ",x=f32,residual=add", ",y=f32"}) {
+      texts.push_back(std::string("hidden=") + hidden + rest);
+    }
+  }
+  for (const char* hidden : {"517", "1023"}) {
+    texts.push_back(std::string("hidden=") + hidden + ",x=f32");
+  }
+  texts.push_back("hidden=262143");
+  compile(texts);
+}
+
 constexpr const char* kModelHidden[] = {"896",  "1024", "1152", "1536", "2048",  "2304", "2560",
                                         "2880", "3072", "3584", "3840", "4096",  "4608", "5120",
                                         "5376", "6144", "7168", "8192", "12288", "16384"};

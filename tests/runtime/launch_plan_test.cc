@@ -126,6 +126,7 @@ TEST(LaunchPlan, GivesLongRowsASecondSchedule) {
   EXPECT_FALSE(has_second("hidden=65536,residual=add", 90)) << "in registers already";
   EXPECT_FALSE(has_second("hidden=262144,x=f32,residual=add", 90)) << "more than registers hold";
   EXPECT_FALSE(has_second("hidden=65536", 80));
+  EXPECT_FALSE(has_second("hidden=262143", 90)) << "realigned";
 }
 
 TEST(LaunchPlan, GivesFewRowsOfMediumLengthAClusterWhereThereAreClusters) {

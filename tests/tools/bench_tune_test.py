@@ -186,7 +186,10 @@ class Tune(unittest.TestCase):
             done = tune(self.plans, [self.record(both, f"{name}.json")])
             self.assertEqual(self.plans.read_text(), "{512, {}, {128, 1, kEnd}},\n", done.stdout)
             self.assertIn("on none as hidden=4096,x=bf16,residual=add,add_round=unrounded", done.stdout)
-        # Without one in the file's own rounding it has no plan in the file.
+        # Another type has its own plan, and without one in the file's own rounding there is none.
+        wide = [{**cell, "spec": cell["spec"].replace("bf16", "f32")} for cell in unrounded]
+        self.plans.write_text("{512, {}, {256, 1, kEnd}},\n{1024, {}, {256, 1, kEnd}},\n")
+        self.assertEqual(tune(self.plans, [self.record(rounded + wide)], "--check").returncode, 0)
         self.assertEqual(tune(self.plans, [self.record(unrounded)], "--check").returncode, 0)
 
     def test_without_a_file_for_them_there_are_no_second_schedules(self):

@@ -44,10 +44,16 @@ TimedSpec named(const std::string& text) {
   column.pdl = spec->pdl;
   TimedSpec out;
   out.text = text;
-  out.column_text = spec_text(canonical(column, Target{90}));
+  NormSpec as_usual = *spec;  // in rounding and placement
+  as_usual.y_placement = column.y_placement;
+  as_usual.residual_placement = column.residual_placement;
+  as_usual.add_round = column.add_round;
+  as_usual.mul_round = column.mul_round;
+  as_usual.root = column.root;
+  out.column_text = spec_text(canonical(as_usual, Target{90}));
   out.leaves = leaves_of(*spec);
   out.column = (spec->has_residual() ? 1u : 0u) + (pdl ? 2u : 0u);
-  out.in_file = spec_text(canonical(*spec, Target{90})) == out.column_text;
+  out.in_file = spec_text(canonical(*spec, Target{90})) == spec_text(canonical(column, Target{90}));
   return out;
 }
 
@@ -136,7 +142,7 @@ std::vector<TimedSpec> read_tune_records(const std::vector<nlohmann::ordered_jso
           if (spec.in_file != of_a_column) continue;
           std::string gpu = record.value("gpu", "");
           const auto column = find(spec.column_text);
-          if (!spec.in_file && column != out.end()) {
+          if (!spec.in_file && column != out.end() && column->in_file) {
             const std::string of_the_file = column->gpus.back().gpu;
             put(*column, cell, gpu + " as " + spec.text);
             put_last(*column, of_the_file);
