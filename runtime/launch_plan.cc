@@ -78,13 +78,13 @@ BlockShape realigned_shape(const NormSpec& spec, int leaves) {
 BlockShape realigned_for_many(const NormSpec& spec, int leaves, const BlockShape& few) {
   const bool wide = leaf_elements(spec) == 4;
   if (!wide && (spec.has_residual() || dtype_bytes(spec.x_dtype()) != 2)) return {};
-  constexpr int64_t kElementsAMultiprocessor = 20'000;
   BlockShape many = few;
   many.threads = spec.has_residual() ? 256 : 128;
   while (leaves > (wide ? 6 : 4) * many.threads) many.threads *= 2;
-  // A block of 1024 threads has no other beside it.
+  // From so many elements a multiprocessor on; a block of 1024 threads has no other beside it.
+  const int64_t elements = spec.has_residual() ? 40'000 : 15'000;
   many.from =
-      few.threads == 1024 ? 1 : static_cast<int>(kElementsAMultiprocessor / spec.hidden + 1);
+      few.threads == 1024 ? 1 : static_cast<int>(std::max(elements / spec.hidden + 1, int64_t{3}));
   return many.threads < few.threads ? many : BlockShape{};
 }
 
@@ -125,8 +125,10 @@ void keep_in_shared_memory(Schedule& schedule, int slots, int held, int input, i
 }
 
 // The longest rows have sixteen blocks for every launch: in shared memory, or where the next kernel
-// or a residual's loads are to overlap, in registers (tools/bench/results/NOTES.md).
+// or a residual's loads are to overlap, in registers (tools/bench/results/NOTES.md). Realigned rows
+// were not measured, and have none.
 Tuning::Second second_of_longest(const NormSpec& spec, const Target& target, Trigger trigger) {
+  if (realigns(spec, 32)) return {};
   const bool pdl = spec.pdl == Pdl::kOn;
   if (!pdl && !spec.has_residual()) {
     return {complete_schedule(spec, target, {512, 1, trigger, 16}), Tuning::Takes::kAll};
@@ -182,10 +184,7 @@ Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockSh
                        const BlockShape& second) {
   Tuning tuning{complete_schedule(spec, target, shape), {}};
   if (shape.cluster > 1 && leaves_of(spec) > kMostLeavesOfEightBlocks) {
-    // Of realigned rows that entry is for those that are not packed: not measured.
-    if (!realigns(spec, shape.threads)) {
-      tuning.second = second_of_longest(spec, target, shape.trigger);
-    }
+    tuning.second = second_of_longest(spec, target, shape.trigger);
   } else if (second.cluster > 1) {
     const auto few = schedule_in_registers(spec, second);
     if (few && *few != tuning) tuning.second = {*few, Tuning::Takes::kFew};

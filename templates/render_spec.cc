@@ -86,6 +86,7 @@ bool realigns(const NormSpec& spec, int threads_per_row) {
   return spec.hidden % leaf_elements(spec) != 0 && threads_per_row >= 32;
 }
 
+// As rmsnorm.cu has it: Spec::kRealign.
 bool takes_packed(const NormSpec& spec, const Tuning& tuning, KernelEntry entry) {
   if (entry != KernelEntry::kSecond) return entry == KernelEntry::kPacked;
   return !realigns(spec, tuning.threads_per_row);

@@ -3,10 +3,9 @@
 // used stride is a multiple of 16 bytes and the lower halves of rmsnorm_params.h are all there is,
 // rmsnorm_any for every other; rmsnorm_second, if the plan has it, for some launches in place of
 // rmsnorm_packed, or where rows are realigned, which are all but never packed, of rmsnorm_any.
-// spec.cuh is rendered for each kernel; the file
-// beside this one is a sample for editors and nvcc. What an `if constexpr` cannot choose, spec.cuh
-// defines: the blocks of a cluster (RMSJIT_CLUSTER_DIMS), and those of the second schedule, if
-// there is one (RMSJIT_SECOND).
+// spec.cuh is rendered for each kernel; the file beside this one is a sample for editors and nvcc.
+// What an `if constexpr` cannot choose, spec.cuh defines: the blocks of a cluster
+// (RMSJIT_CLUSTER_DIMS), and those of the second schedule, if there is one (RMSJIT_SECOND).
 #include "spec.cuh"
 
 // More than 48 KiB is dynamic shared memory, which the launch has to ask for.

@@ -33,8 +33,8 @@ struct Blocks {
 
 // Every thread of the block runs all of it: one whose row is not there skips its loads and stores,
 // or its stores alone (Shape::kStandIn), or branches around both halves of its work
-// (RowWork::kBranches) and so around a trigger at the loads, never a wait, a barrier or a shuffle. Without branches ptxas has loads and addresses in
-// one stretch of code.
+// (RowWork::kBranches) and so around a trigger at the loads, never a wait, a barrier or a shuffle.
+// Without branches ptxas has loads and addresses in one stretch of code.
 template <class Spec, bool kPacked>
 RMSJIT_DEVICE void rmsnorm_rows(const RmsNormParams& p, Scratch<Spec>& scratch) {
   static_assert(sizeof(Scratch<Spec>) == Spec::kSharedBytes,

@@ -180,6 +180,13 @@ TEST(LaunchPlan, GivesRealignedRowsAThreadALeafOrAtMostThreeLeavesAThreadAndMany
     EXPECT_EQ(tuning.second.takes, Tuning::Takes::kMany) << want.text;
     EXPECT_EQ(tuning.second.rows_a_multiprocessor > 1, want.threads < 1024) << want.text;
   }
+  // 512 rows of 5125 elements are many on 132 multiprocessors, of 2881 few.
+  const auto from = [&](const char* text) {
+    return 132 * launch_plan(spec_of(text, target), target).second.rows_a_multiprocessor;
+  };
+  EXPECT_LE(from("hidden=5125"), 512);
+  EXPECT_GT(from("hidden=2881"), 512);
+  EXPECT_GT(from("hidden=2881,x=f32,residual=add"), 1024);
 }
 
 }  // namespace

@@ -33,8 +33,8 @@ class KernelUnderTest {
   KernelUnderTest& operator=(const KernelUnderTest&) = delete;
   // As the library launches `rows` contiguous rows.
   void launch(CUstream stream, const TensorSet& tensors, int64_t rows) const;
-  // With heads any block height that the entry has; of those that the addresses allow, the second schedule's
-  // if it is asked for and there. Throws where the library would refuse.
+  // With heads any block height that the entry has; of the entries that the addresses allow, the
+  // second schedule's if it is asked for and there. Throws where the library would refuse.
   void launch(CUstream stream, const rmsjit_args& args, int rows_a_block, bool second) const;
 
  private:

@@ -5,9 +5,8 @@
 //
 // The rule. One spec has one plan for every row count, so a plan's cost is the geometric mean, over
 // a record's points (a row count, L2-warm or L2-cold), of its time over the best time of any plan
-// there; over GPUs it is the geometric mean of their costs, since the file serves them all, and
-// so over the roundings and placements of a spec that a record has. Only
-// plans that the last GPU (of the latest record that has the spec) has timed are eligible; another
+// there; over GPUs it is the geometric mean of their costs, since the file serves them all, and so
+// over the roundings and placements of a spec that a record has. Only plans that the last GPU (of the latest record that has the spec) has timed are eligible; another
 // that has not timed one counts it as the best that it has: it hinders nothing new, and its next
 // sweep decides. The cheapest plan is chosen, but the plan that the file already has stays unless
 // another costs 1 % less: a new plan is a new key, and every bundle would have to be built again.
@@ -19,7 +18,7 @@
 // multiprocessor. The cheapest pair is chosen if it costs 0.2 % less than the cheapest plan and at
 // some row count its second part is more than 3 % faster than the first; it stays under the same
 // rule. For many rows of at most 64 leaves it may not trigger at the wait or at the issue of the
-// loads, or load the weight late: of many such rows the H100's records hold L2-cold times only, and
+// loads, or load the weight late: of many such rows the H100's records held L2-cold times only, and
 // L2-warm those cost up to 40 % (tools/bench/results/NOTES.md).
 #ifndef RMSJIT_BENCH_PLAN_CHOICE_H_
 #define RMSJIT_BENCH_PLAN_CHOICE_H_

@@ -132,25 +132,27 @@ std::vector<TimedSpec> read_tune_records(const std::vector<nlohmann::ordered_jso
   const auto find = [&](const std::string& text) {
     return std::find_if(out.begin(), out.end(), [&](const auto& s) { return s.text == text; });
   };
-  for (const bool of_a_column : {true, false}) {
+  const auto add = [&](TimedSpec spec, const nlohmann::ordered_json& cell, const std::string& gpu) {
+    const auto column = find(spec.column_text);
+    if (!spec.in_file && column != out.end() && column->in_file) {
+      const std::string of_the_file = column->gpus.back().gpu;
+      put(*column, cell, gpu + " as " + spec.text);
+      put_last(*column, of_the_file);
+      return;
+    }
+    auto known = find(spec.text);
+    if (known == out.end()) known = out.insert(out.end(), std::move(spec));
+    put(*known, cell, gpu);
+  };
+  // The file's own specs first, so that the others find theirs.
+  for (const bool in_file : {true, false}) {
     for (const auto& record : records) {
       // Those for few rows after the others, whose points they are put to.
       for (const bool few : {false, true}) {
         for (const auto& cell : record.at("cells")) {
-          if (cell.value("few", false) != few) continue;
           TimedSpec spec = named(cell.at("spec"));
-          if (spec.in_file != of_a_column) continue;
-          std::string gpu = record.value("gpu", "");
-          const auto column = find(spec.column_text);
-          if (!spec.in_file && column != out.end() && column->in_file) {
-            const std::string of_the_file = column->gpus.back().gpu;
-            put(*column, cell, gpu + " as " + spec.text);
-            put_last(*column, of_the_file);
-            continue;
-          }
-          auto known = find(spec.text);
-          if (known == out.end()) known = out.insert(out.end(), std::move(spec));
-          put(*known, cell, gpu);
+          if (cell.value("few", false) != few || spec.in_file != in_file) continue;
+          add(std::move(spec), cell, record.value("gpu", ""));
         }
       }
     }
