@@ -122,14 +122,19 @@ LaunchFacts::LaunchFacts(const NormSpec& spec, const Tuning& tuning_, const Targ
       pdl(spec.pdl == Pdl::kOn),
       multiprocessors(multiprocessors_),
       rows_in_l2(rmsjit::rows_in_l2(spec, target)),
-      second_rows(rmsjit::second_rows(tuning_.second, multiprocessors_)),
-      second_is_packed(takes_packed(spec, tuning_, KernelEntry::kSecond)),
-      dynamic_shared_bytes(static_cast<uint32_t>(rmsjit::dynamic_shared_bytes(spec, tuning_))),
-      second_dynamic_shared_bytes(
-          static_cast<uint32_t>(rmsjit::dynamic_shared_bytes(spec, tuning_.second))),
+      extras_are_packed(takes_packed(spec, tuning_, KernelEntry::kMany)),
+      few_rows(rmsjit::few_rows(tuning_.few, multiprocessors_)),
+      many_rows(rmsjit::many_rows(tuning_.many, multiprocessors_)),
       misaligned(
           static_cast<uint32_t>(std::max({x_bytes, weight_bytes, residual_bytes, y_bytes}) - 1)),
-      tuning(tuning_) {}
+      tuning(tuning_) {
+  for (int i = 0; i < kKernelEntries; ++i) {
+    const auto entry = static_cast<KernelEntry>(i);
+    if (!has_entry(tuning, entry)) continue;
+    dynamic_shared_bytes[i] =
+        static_cast<uint32_t>(rmsjit::dynamic_shared_bytes(spec, schedule_of(tuning, entry)));
+  }
+}
 
 Status make_launch_block(const LaunchFacts& facts, const rmsjit_args& args, LaunchBlock& block) {
   Extent extent;

@@ -39,10 +39,10 @@ struct LaunchFacts {
   bool pdl = false;
   int multiprocessors = 0;
   int64_t rows_in_l2 = kAnyRows;
-  SecondRows second_rows;  // of the launches that take KernelEntry::kSecond
-  bool second_is_packed = true;  // takes_packed of it
-  uint32_t dynamic_shared_bytes = 0;
-  uint32_t second_dynamic_shared_bytes = 0;
+  bool extras_are_packed = true;  // takes_packed of the next two
+  RowCounts few_rows;             // of the launches that take KernelEntry::kFew
+  RowCounts many_rows;            // and of those that take KernelEntry::kMany
+  uint32_t dynamic_shared_bytes[kKernelEntries] = {};
   uint32_t misaligned = 0;  // bits that no address has which suits the widest element
   Tuning tuning;
 };

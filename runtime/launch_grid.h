@@ -39,27 +39,20 @@ inline int rows_per_block(const Schedule& schedule, bool has_heads, int64_t rows
   return count;
 }
 
-// The row counts of the launches that take KernelEntry::kSecond, where the device has room for it:
+// The row counts of the launches that take an entry of its own, where the device has room for it:
 // from `first` on `count` of them.
-struct SecondRows {
-  uint64_t first = 0, count = 0;
+struct RowCounts {
+  uint32_t first = 0, count = 0;
   bool take(int64_t rows) const { return static_cast<uint64_t>(rows) - first < count; }
 };
-inline SecondRows second_rows(const Tuning::Second& second, int multiprocessors) {
-  if (!second) return {};
-  const uint64_t most = LaunchGrid::kMostX / second.cluster;
-  switch (second.takes) {
-    case Tuning::Takes::kFew:
-      return {0, static_cast<uint64_t>(multiprocessors / second.cluster) + 1};
-    case Tuning::Takes::kMany: {
-      const uint64_t first = static_cast<uint64_t>(second.rows_a_multiprocessor) *
-                             static_cast<uint64_t>(multiprocessors);
-      return {first, most - first + 1};
-    }
-    case Tuning::Takes::kAll:
-      return {0, most + 1};
-  }
-  return {};
+inline RowCounts few_rows(const Tuning::Extra& few, int multiprocessors) {
+  if (!few) return {};
+  return {0, static_cast<uint32_t>(few.bound * multiprocessors / few.cluster + 1)};
+}
+inline RowCounts many_rows(const Tuning::Extra& many, int multiprocessors) {
+  if (!many) return {};
+  const auto first = static_cast<uint32_t>(many.bound * multiprocessors);
+  return {first, static_cast<uint32_t>(LaunchGrid::kMostX / many.cluster + 1) - first};
 }
 
 // Requires: tokens, heads > 0; heads is 1 without has_heads.

@@ -39,9 +39,12 @@ using enum WeightLoad;
 constexpr PlanRow kPlans[] = {
 #include "runtime/plans/sm_90.inc"
 };
-// Second schedules, for many rows or for few, where one is worth its place in the image.
-constexpr PlanRow kSecondPlans[] = {
-#include "runtime/plans/sm_90_second.inc"
+// Extra schedules, for few rows and for many, where one is worth its place in the image.
+constexpr PlanRow kPlansForFew[] = {
+#include "runtime/plans/sm_90_few.inc"
+};
+constexpr PlanRow kPlansForMany[] = {
+#include "runtime/plans/sm_90_many.inc"
 };
 
 BlockShape find_shape(std::span<const PlanRow> plans, const NormSpec& spec, int leaves) {
@@ -60,32 +63,54 @@ BlockShape find_shape(std::span<const PlanRow> plans, const NormSpec& spec, int 
   return shape;
 }
 
-// Rows that are realigned, up to 2048 leaves: a thread a leaf as long as a block of such rows has
-// another beside it, else at most three leaves a thread, two where a leaf is four elements of plain
-// rows. Measured at 1001, 2881, 5125 and 7169 elements.
-BlockShape realigned_shape(const NormSpec& spec, int leaves) {
-  const int one_each = (leaves + 31) / 32 * 32;
-  int threads = 256;
-  const int most = leaf_elements(spec) == 4 && !spec.has_residual() ? 2 : 3;
-  while (leaves > most * threads) threads *= 2;
-  if (one_each <= 736) threads = one_each;
-  return {threads, threads <= 64 ? 4 : 1, spec.pdl == Pdl::kOn ? kLoads : kEnd};
-}
+struct Shapes {
+  BlockShape first, few, many;
+};
 
-// The same for many rows, measured with them: more leaves a thread, because more rows in flight
-// hide more than a row's latency. With leaves of eight elements only where x is of 16 bits and
-// there is no residual: others gained nothing, or were not measured.
-BlockShape realigned_for_many(const NormSpec& spec, int leaves, const BlockShape& few) {
-  const bool wide = leaf_elements(spec) == 4;
-  if (!wide && (spec.has_residual() || dtype_bytes(spec.x_dtype()) != 2)) return {};
-  BlockShape many = few;
-  many.threads = spec.has_residual() ? 256 : 128;
-  while (leaves > (wide ? 6 : 4) * many.threads) many.threads *= 2;
-  // From so many elements a multiprocessor on; a block of 1024 threads has no other beside it.
-  const int64_t elements = spec.has_residual() ? 40'000 : 15'000;
-  many.from =
-      few.threads == 1024 ? 1 : static_cast<int>(std::max(elements / spec.hidden + 1, int64_t{3}));
-  return many.threads < few.threads ? many : BlockShape{};
+// Rows that are realigned, up to 2048 leaves. A thread a leaf while a block of such rows has
+// another beside it; many rows hide more than a row's latency, so that they have more leaves a
+// thread, and with a residual the weight late, which leaves registers for another block. Bounds are
+// so many elements a multiprocessor. Measured at 1001, 2881, 4001, 5125, 6001 and 7169 elements of
+// bf16, and with f32 at 2881, 5125 and 7169 (tools/bench/results/NOTES.md); other types have the
+// first alone.
+Shapes realigned_shapes(const NormSpec& spec, const Target& target, int leaves) {
+  const bool wide = leaf_elements(spec) == 4, add = spec.has_residual();
+  const bool narrow = !wide && dtype_bytes(spec.x_dtype()) == 2 &&
+                      (!add || dtype_bytes(spec.residual_dtype_resolved()) == 2);
+  const auto block = [&](int threads, int64_t elements = 0, WeightLoad weight = kEarly) {
+    const int bound =
+        elements == 0 ? 0 : static_cast<int>(std::max(elements / spec.hidden + 1, int64_t{3}));
+    const Trigger trigger = spec.pdl == Pdl::kOn ? kLoads : kEnd;
+    return BlockShape{threads, threads <= 64 ? 4 : 1, trigger, 1, weight, bound};
+  };
+  // At most so many leaves a thread.
+  const auto threads_for = [&](int fewest, int most) {
+    while (leaves > most * fewest) fewest *= 2;
+    return fewest;
+  };
+  const int one_each = (leaves + 31) / 32 * 32;
+  const bool has_one_each = one_each <= (narrow ? 768 : 736);
+  Shapes shapes;
+  shapes.first = block(has_one_each ? one_each : threads_for(256, wide && !add ? 2 : 3));
+  if (wide) {
+    const bool late = leaves <= 1536 && (add || !has_one_each);
+    shapes.many = block(has_one_each ? threads_for(add ? 256 : 128, 6) : 512, add ? 30'000 : 15'000,
+                        late ? kLate : kEarly);
+  } else if (narrow && add) {
+    const bool fits = target.sm >= 90;  // ptxas spills for sm_80
+    if (fits && has_one_each && leaves > 256) {
+      shapes.many = block(threads_for(128, 3), 100'000, kLate);
+    }
+  } else if (narrow) {
+    if (has_one_each && leaves > 384) {
+      return {block(256), block(one_each, 15'000), block(128, 150'000)};
+    }
+    shapes.many = block(threads_for(128, 4), 15'000);
+  }
+  // A block of 1024 threads has no other beside it.
+  if (shapes.first.threads == 1024) shapes.many.bound = 1;
+  if (shapes.many.threads >= shapes.first.threads && shapes.many.weight == kEarly) shapes.many = {};
+  return shapes;
 }
 
 // What a leaf costs a thread that keeps all of the row in registers.
@@ -109,10 +134,10 @@ int shared_limit(const Target& target) {
   return (large ? 227 : target.sm == 80 || target.sm == 87 ? 163 : 99) * 1024 - 4096;
 }
 
-// Long rows, and those of a cluster without a residual (few registers: more blocks a multiprocessor
-// hide the cluster's exchange): shared memory first, registers for what is left of the row if they
-// hold that, else the rest is read again. Measured: ptxas hoists so many loads that it spills long
-// before the held leaves fill the registers.
+// Long rows, without a residual all of more than 16384 elements (few registers: more blocks a
+// multiprocessor hide the cluster's exchange): shared memory first, registers for what is left of
+// the row if they hold that, else the rest is read again. Measured: ptxas hoists so many loads that
+// it spills long before the held leaves fill the registers.
 void keep_in_shared_memory(Schedule& schedule, int slots, int held, int input, int budget,
                            int shared_most) {
   schedule.load_chunk = schedule.cluster > 1 ? std::max(16 / input, 1) : input > 8 ? 1 : 2;
@@ -124,17 +149,20 @@ void keep_in_shared_memory(Schedule& schedule, int slots, int held, int input, i
   }
 }
 
-// The longest rows have sixteen blocks for every launch: in shared memory, or where the next kernel
-// or a residual's loads are to overlap, in registers (tools/bench/results/NOTES.md). Realigned rows
-// were not measured, and have none.
-Tuning::Second second_of_longest(const NormSpec& spec, const Target& target, Trigger trigger) {
-  if (realigns(spec, 32)) return {};
+// The longest rows have sixteen blocks for every launch, where the device has room for them: in
+// registers, or where no loads overlap (of the next kernel, of a residual) and there are more rows
+// than places for clusters, in shared memory (tools/bench/results/NOTES.md). Realigned rows were
+// not measured, and have none.
+void add_sixteen_blocks(Tuning& tuning, const NormSpec& spec, const Target& target) {
+  if (realigns(spec, 32)) return;
   const bool pdl = spec.pdl == Pdl::kOn;
+  const auto registers = schedule_in_registers(spec, {256, 1, pdl ? kLoads : kEnd, 16});
   if (!pdl && !spec.has_residual()) {
-    return {complete_schedule(spec, target, {512, 1, trigger, 16}), Tuning::Takes::kAll};
+    if (registers) tuning.few = {*registers, 1};
+    tuning.many = {complete_schedule(spec, target, {512, 1, kEnd, 16}), 0};
+  } else if (registers) {
+    tuning.many = {*registers, 0};
   }
-  const auto all = schedule_in_registers(spec, {256, 1, pdl ? kLoads : kEnd, 16});
-  return all ? Tuning::Second{*all, Tuning::Takes::kAll} : Tuning::Second{};
 }
 
 }  // namespace
@@ -169,7 +197,7 @@ Schedule complete_schedule(const NormSpec& spec, const Target& target, const Blo
   }
   schedule.register_slots =
       std::min(slots, std::max(0, budget - schedule.load_chunk * input) / held);
-  const bool many_blocks = shape.cluster > 1 && !spec.has_residual();
+  const bool many_blocks = shape.cluster > 1 && !spec.has_residual() && leaves > 2048;
   if (slots > 8 || schedule.register_slots < slots || slots * shape.threads > 4096 || many_blocks) {
     keep_in_shared_memory(schedule, slots, held, input, budget,
                           shape.rows == 1 ? shared_limit(target) / (shape.threads * held * 4) : 0);
@@ -181,40 +209,43 @@ Schedule complete_schedule(const NormSpec& spec, const Target& target, const Blo
 }
 
 Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockShape& shape,
-                       const BlockShape& second) {
-  Tuning tuning{complete_schedule(spec, target, shape), {}};
+                       const BlockShape& few, const BlockShape& many) {
+  Tuning tuning{complete_schedule(spec, target, shape), {}, {}};
   if (shape.cluster > 1 && leaves_of(spec) > kMostLeavesOfEightBlocks) {
-    tuning.second = second_of_longest(spec, target, shape.trigger);
-  } else if (second.cluster > 1) {
-    const auto few = schedule_in_registers(spec, second);
-    if (few && *few != tuning) tuning.second = {*few, Tuning::Takes::kFew};
-  } else if (second.threads != 0 && shape.cluster == 1) {
-    const Schedule many = complete_schedule(spec, target, second);
-    // Without a weight two shapes may be one schedule.
-    if (many != tuning) tuning.second = {many, Tuning::Takes::kMany, second.from};
+    add_sixteen_blocks(tuning, spec, target);
+    return tuning;
+  }
+  // Two shapes may be one schedule: without a weight, say.
+  if (few.threads != 0) {
+    const auto schedule = schedule_in_registers(spec, few);
+    if (schedule && *schedule != tuning) tuning.few = {*schedule, few.bound};
+  }
+  if (many.threads != 0) {
+    const Schedule schedule = complete_schedule(spec, target, many);
+    if (schedule != tuning) tuning.many = {schedule, many.bound};
   }
   return tuning;
 }
 
 Tuning launch_plan(const NormSpec& spec, const Target& target) {
   const int leaves = leaves_of(spec);
-  BlockShape shape = find_shape(kPlans, spec, leaves);
-  BlockShape second = find_shape(kSecondPlans, spec, leaves);
-  if (realigns(spec, 32)) {
-    second = {};
-    if (leaves > 32 && leaves <= 2048) {
-      shape = realigned_shape(spec, leaves);
-      second = realigned_for_many(spec, leaves, shape);
-    }
+  Shapes shapes{find_shape(kPlans, spec, leaves), {}, {}};
+  if (!realigns(spec, 32)) {
+    shapes.few = find_shape(kPlansForFew, spec, leaves);
+    shapes.many = find_shape(kPlansForMany, spec, leaves);
+  } else if (leaves > 32 && leaves <= 2048) {
+    shapes = realigned_shapes(spec, target, leaves);
   }
+  auto& [shape, few, many] = shapes;
   if (target.sm < kFirstWithClusters) {
     shape.threads = std::min(shape.threads * shape.cluster, 1024);
     shape.cluster = 1;
-    if (second.cluster > 1) second = {};
+    if (few.cluster > 1) few = {};
+    if (many.cluster > 1) many = {};
   }
   // Found by compiling them all: wide inputs do not fit the 64 registers of 1024 threads.
   if (shape.threads == 1024 && leaf_costs(spec, 1024).input > 8) shape.threads = 512;
-  return complete_tuning(spec, target, shape, second);
+  return complete_tuning(spec, target, shape, few, many);
 }
 
 }  // namespace rmsjit

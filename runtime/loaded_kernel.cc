@@ -24,10 +24,12 @@ LoadedKernel::LoadedKernel(const Driver& driver, const DeviceContext& where, con
       registers_(acquired.entry.metadata.registers),
       spill_bytes_(acquired.entry.metadata.spill_bytes),
       // An entry's is static, which the image says, or dynamic.
-      shared_bytes_(std::max({acquired.entry.metadata.shared_bytes,
-                              static_cast<int32_t>(facts_.dynamic_shared_bytes),
-                              static_cast<int32_t>(facts_.second_dynamic_shared_bytes)})) {
-  if (module.function(KernelEntry::kSecond) == nullptr) facts_.second_rows = {};
+      shared_bytes_(acquired.entry.metadata.shared_bytes) {
+  for (const uint32_t bytes : facts_.dynamic_shared_bytes) {
+    shared_bytes_ = std::max(shared_bytes_, static_cast<int32_t>(bytes));
+  }
+  if (module.function(KernelEntry::kFew) == nullptr) facts_.few_rows = {};
+  if (module.function(KernelEntry::kMany) == nullptr) facts_.many_rows = {};
   try_launch_ = choose_try(facts_);
   overlap_.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
   overlap_.value.programmaticStreamSerializationAllowed = 1;
@@ -39,17 +41,13 @@ inline CUresult LoadedKernel::submit(RmsNormParams& params, const LaunchGrid& gr
   config.gridDimX = grid.x;
   config.gridDimY = grid.y;
   config.gridDimZ = 1;
-  config.blockDimX = static_cast<unsigned>(facts_.tuning.threads_per_row);
+  config.blockDimX = static_cast<unsigned>(schedule_of(facts_.tuning, entry).threads_per_row);
   config.blockDimY = grid.rows;
   config.blockDimZ = 1;
-  config.sharedMemBytes = facts_.dynamic_shared_bytes;
+  config.sharedMemBytes = facts_.dynamic_shared_bytes[static_cast<int>(entry)];
   config.hStream = stream;
   config.attrs = const_cast<CUlaunchAttribute*>(&overlap_);
   config.numAttrs = facts_.pdl ? 1 : 0;
-  if (entry == KernelEntry::kSecond) {
-    config.blockDimX = static_cast<unsigned>(facts_.tuning.second.threads_per_row);
-    config.sharedMemBytes = facts_.second_dynamic_shared_bytes;
-  }
   void* list[] = {&params};
   return launch_kernel_(&config, module_.function(entry), list, nullptr);
 }

@@ -62,7 +62,7 @@ class LoadedKernel {
                   CUstream stream) const;
   Status recover(CUresult result, LaunchBlock& block, CUstream stream) const;
 
-  // What a launch reads comes first: two cache lines, one more for a second schedule, and one more
+  // What a launch reads comes first: three cache lines, one more for an extra schedule, and one more
   // with PDL.
   alignas(64) TryLaunch try_launch_;  // for its layout
   decltype(&::cuLaunchKernelEx) launch_kernel_;

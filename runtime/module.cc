@@ -17,14 +17,14 @@ Status make_resident(const Driver& driver, CUfunction function) {
 
 // Allows clusters of more than eight blocks, and says whether the context's device has room for
 // one; any error of the driver is no room.
-bool has_room(const Driver& driver, CUfunction function, const Schedule& second,
+bool has_room(const Driver& driver, CUfunction function, const Schedule& schedule,
               int dynamic_shared_bytes) {
   const DriverFunctions& cu = driver.functions();
-  if (second.cluster <= kMostPortableCluster) return true;
+  if (schedule.cluster <= kMostPortableCluster) return true;
   CUlaunchConfig config{};
-  config.gridDimX = static_cast<unsigned>(second.cluster);
+  config.gridDimX = static_cast<unsigned>(schedule.cluster);
   config.gridDimY = config.gridDimZ = config.blockDimY = config.blockDimZ = 1;
-  config.blockDimX = static_cast<unsigned>(second.threads_per_row);
+  config.blockDimX = static_cast<unsigned>(schedule.threads_per_row);
   config.sharedMemBytes = static_cast<unsigned>(dynamic_shared_bytes);
   int clusters = 0;
   return cu.cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1) ==
@@ -45,8 +45,7 @@ Result<CUfunction> load_entry(const Driver& driver, CUmodule module, KernelEntry
                               dynamic_shared_bytes),
         "cuFuncSetAttribute"));
   }
-  if (entry == KernelEntry::kSecond && !has_room(driver, function, schedule, dynamic_shared_bytes))
-    return CUfunction{};
+  if (!has_room(driver, function, schedule, dynamic_shared_bytes)) return CUfunction{};
   RMSJIT_RETURN_IF_ERROR(make_resident(driver, function));
   return function;
 }
@@ -59,8 +58,9 @@ Result<Module> Module::load(const Driver& driver, const std::string& image, cons
   // std::string ends in a NUL, which PTX needs.
   RMSJIT_RETURN_IF_ERROR(driver.check(
       driver.functions().cuModuleLoadData(&module.handle, image.c_str()), "cuModuleLoadData"));
-  for (const KernelEntry entry : {KernelEntry::kPacked, KernelEntry::kAny, KernelEntry::kSecond}) {
-    if (entry == KernelEntry::kSecond && !tuning.second) continue;
+  for (int i = 0; i < kKernelEntries; ++i) {
+    const auto entry = static_cast<KernelEntry>(i);
+    if (!has_entry(tuning, entry)) continue;
     const Schedule& schedule = schedule_of(tuning, entry);
     Result<CUfunction> loaded =
         load_entry(driver, module.handle, entry, schedule, dynamic_shared_bytes(spec, schedule));
@@ -68,7 +68,7 @@ Result<Module> Module::load(const Driver& driver, const std::string& image, cons
       module.unload(driver);
       return loaded.status();
     }
-    module.functions[static_cast<int>(entry)] = *loaded;
+    module.functions[i] = *loaded;
   }
   return module;
 }

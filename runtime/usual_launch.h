@@ -166,7 +166,10 @@ class UsualLaunch {
 // packed: every pointer and used stride is a multiple of 16 bytes, and the counts and strides in
 // bytes are within the limits of the packed entries.
 inline KernelEntry choose_entry(const LaunchFacts& facts, int64_t rows, bool packed) {
-  if (packed == facts.second_is_packed && facts.second_rows.take(rows)) return KernelEntry::kSecond;
+  if (packed == facts.extras_are_packed) {
+    if (facts.few_rows.take(rows)) return KernelEntry::kFew;
+    if (facts.many_rows.take(rows)) return KernelEntry::kMany;
+  }
   return packed ? KernelEntry::kPacked : KernelEntry::kAny;
 }
 

@@ -42,18 +42,6 @@ std::string schedule_text(const Schedule& schedule) {
       kTriggerNames[static_cast<int>(schedule.trigger)], schedule.load_chunk);
 }
 
-std::string takes_text(const Tuning::Second& second) {
-  switch (second.takes) {
-    case Tuning::Takes::kFew:
-      return "few";
-    case Tuning::Takes::kMany:
-      return fmt::format("many{}", second.rows_a_multiprocessor);
-    case Tuning::Takes::kAll:
-      return "all";
-  }
-  return "";
-}
-
 }  // namespace
 
 const char* entry_name(KernelEntry entry) {
@@ -62,8 +50,10 @@ const char* entry_name(KernelEntry entry) {
       return "rmsnorm_packed";
     case KernelEntry::kAny:
       return "rmsnorm_any";
-    case KernelEntry::kSecond:
-      return "rmsnorm_second";
+    case KernelEntry::kFew:
+      return "rmsnorm_few";
+    case KernelEntry::kMany:
+      return "rmsnorm_many";
   }
   return "";
 }
@@ -88,7 +78,8 @@ bool realigns(const NormSpec& spec, int threads_per_row) {
 
 // As rmsnorm.cu has it: Spec::kRealign.
 bool takes_packed(const NormSpec& spec, const Tuning& tuning, KernelEntry entry) {
-  if (entry != KernelEntry::kSecond) return entry == KernelEntry::kPacked;
+  if (entry == KernelEntry::kPacked || entry == KernelEntry::kAny)
+    return entry == KernelEntry::kPacked;
   return !realigns(spec, tuning.threads_per_row);
 }
 
@@ -121,14 +112,19 @@ int dynamic_shared_bytes(const NormSpec& spec, const Schedule& schedule) {
 
 std::string tuning_text(const Tuning& tuning) {
   std::string text = schedule_text(tuning);
-  if (tuning.second) {
-    text += fmt::format(",second={}({})", takes_text(tuning.second), schedule_text(tuning.second));
-  }
+  const auto add = [&](const char* name, const Tuning::Extra& extra) {
+    if (extra) text += fmt::format(",{}={}({})", name, extra.bound, schedule_text(extra));
+  };
+  add("few", tuning.few);
+  add("many", tuning.many);
   return text;
 }
 
 std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target& target) {
-  const bool realign = realigns(spec, tuning.threads_per_row);
+  bool realign = false;
+  for (int i = 0; i < kKernelEntries; ++i) {
+    realign |= realigns(spec, schedule_of(tuning, static_cast<KernelEntry>(i)).threads_per_row);
+  }
   std::string text = fmt::format(
       "// {} on {}: {}\n"
       "#ifndef RMSJIT_SPEC_CUH\n#define RMSJIT_SPEC_CUH\n"
@@ -186,14 +182,17 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
   choices(tuning);
   constant("kInputPolicy", rows_in_l2(spec, target) < kAnyRows);
   text += "  };\n};\n";
-  if (tuning.second) {
-    text += fmt::format("#define RMSJIT_SECOND{}\nstruct Second : Spec {{\n  enum : int {{\n",
-                        cluster_dims(tuning.second));
-    numbers(tuning.second);
+  const auto add = [&](const char* macro, const char* name, const Tuning::Extra& extra) {
+    if (!extra) return;
+    text += fmt::format("#define {}{}\nstruct {} : Spec {{\n  enum : int {{\n", macro,
+                        cluster_dims(extra), name);
+    numbers(extra);
     text += "  };\n  enum : bool {\n";
-    choices(tuning.second);
+    choices(extra);
     text += "  };\n};\n";
-  }
+  };
+  add("RMSJIT_FEW", "Few", tuning.few);
+  add("RMSJIT_MANY", "Many", tuning.many);
   return text + "}  // namespace rmsjit\n#endif\n";
 }
 

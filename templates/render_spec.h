@@ -25,7 +25,7 @@ struct Schedule {
   // Threads a row in one block: a power of two, or any multiple of 32 that is at least
   // leaves_of(spec); two at least where two lanes have a term together (leaves of four elements).
   int threads_per_row = 0;
-  // Blocks a row: 1, 2, 4 or 8, or 16 in a second schedule. More than one (a cluster, sm_90 and
+  // Blocks a row: 1, 2, 4 or 8, or 16 in an extra schedule. More than one (a cluster, sm_90 and
   // newer) has threads_per_row a power of two of whole warps, and one row.
   int cluster = 1;
   // blockDim.y: this, or with heads any value from min_rows_per_block() on; threads x rows <= 1024.
@@ -48,26 +48,26 @@ struct Schedule {
 
 // What a kernel is compiled for; chosen by runtime/launch_plan.cc alone.
 struct Tuning : Schedule {
-  // Another schedule for some launches, by their number: an entry of its own. For packed rows, but
-  // where the spec's are realigned for those that are not.
-  enum class Takes {
-    kFew,   // so few that each block has a multiprocessor to itself, where registers cost nothing
-    kMany,  // from rows_a_multiprocessor on: blocks in flight hide more than a short row's latency
-    kAll    // that its cluster, which not every device has room for, can have
-  };
-  struct Second : Schedule {  // threads_per_row 0: there is none
-    Takes takes = Takes::kFew;
-    int rows_a_multiprocessor = 0;
+  // Another schedule for some launches, by their number of rows: an entry of its own. For packed
+  // rows, but where the spec's are realigned for those that are not.
+  struct Extra : Schedule {  // threads_per_row 0: there is none
+    int bound = 0;
     explicit operator bool() const { return threads_per_row != 0; }
-    friend bool operator==(const Second&, const Second&) = default;
-  } second;
+    friend bool operator==(const Extra&, const Extra&) = default;
+  };
+  // While a multiprocessor has `bound` blocks at most: a row is spread over more threads or blocks,
+  // whose registers cost nothing there.
+  Extra few;
+  // From `bound` rows a multiprocessor on, which may be all: blocks in flight hide more than a
+  // row's latency. `few` comes first.
+  Extra many;
 
   friend bool operator==(const Tuning&, const Tuning&) = default;
 };
 
-// The entries of rmsnorm.cu; the last only where the plan has a second schedule.
-enum class KernelEntry : uint8_t { kPacked, kAny, kSecond };
-inline constexpr int kKernelEntries = 3;
+// The entries of rmsnorm.cu; the last two only where the plan has those schedules.
+enum class KernelEntry : uint8_t { kPacked, kAny, kFew, kMany };
+inline constexpr int kKernelEntries = 4;
 const char* entry_name(KernelEntry entry);
 
 // Elements of a leaf, a thread's unit of work: eight, or four where every tensor is f32, so that
@@ -81,7 +81,8 @@ int leaves_of(const NormSpec& spec);
 // that entry serves the odd view, and the code is not worth its compile time.
 bool realigns(const NormSpec& spec, int threads_per_row);
 
-// Whether this entry is for packed rows: the second schedule's is, but where rows are realigned.
+// Whether this entry is for packed rows: those of extra schedules are, but where rows are
+// realigned.
 bool takes_packed(const NormSpec& spec, const Tuning& tuning, KernelEntry entry);
 
 // 32-bit registers of a leaf of such elements.
@@ -101,14 +102,19 @@ int64_t rows_in_l2(const NormSpec& spec, const Target& target);
 // itself.
 int dynamic_shared_bytes(const NormSpec& spec, const Schedule& schedule);
 
-// The schedule that an entry is compiled by. Requires tuning.second where it is that entry.
+// The schedule that an entry is compiled by.
 inline const Schedule& schedule_of(const Tuning& tuning, KernelEntry entry) {
-  return entry == KernelEntry::kSecond ? tuning.second : static_cast<const Schedule&>(tuning);
+  if (entry == KernelEntry::kFew) return tuning.few;
+  if (entry == KernelEntry::kMany) return tuning.many;
+  return tuning;
+}
+inline bool has_entry(const Tuning& tuning, KernelEntry entry) {
+  return entry <= KernelEntry::kAny || schedule_of(tuning, entry).threads_per_row != 0;
 }
 
 // "threads=256,rows=1,cluster=1,registers=4,shared=0,weight=early,trigger=loads,chunk=4", and where
-// the plan has a second schedule ",second=few(threads=...)", "many8(...)" from eight rows a
-// multiprocessor on, or "all(...)": for tables, metadata and messages.
+// the plan has them ",few=1(threads=...)" up to a block a multiprocessor, ",many=8(...)" from eight
+// rows a multiprocessor on: for tables, metadata and messages.
 std::string tuning_text(const Tuning& tuning);
 
 // Requires: spec is canonical for target, tuning is valid for spec. The same arguments always give

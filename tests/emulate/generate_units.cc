@@ -35,8 +35,8 @@ bool write_if_changed(const std::string& path, const std::string& text) {
 std::string kernel_text(int index, const KernelPlan& plan) {
   return fmt::format(
       "namespace s{0} {{\nnamespace rmsjit {{\nusing namespace ::rmsjit;\n}}\n"
-      "#undef RMSJIT_SPEC_CUH\n#undef RMSJIT_CLUSTER_DIMS\n#undef RMSJIT_SECOND\n{1}}}  // "
-      "namespace s{0}\n\n",
+      "#undef RMSJIT_SPEC_CUH\n#undef RMSJIT_CLUSTER_DIMS\n#undef RMSJIT_FEW\n#undef RMSJIT_MANY\n"
+      "{1}}}  // namespace s{0}\n\n",
       index, render_spec(plan.spec, plan.tuning, rmsjit::emulate::kTarget));
 }
 
@@ -59,9 +59,13 @@ std::string unit_text(const std::vector<KernelPlan>& plans, const std::vector<in
     const int index = indices[i];
     const KernelPlan& plan = plans[static_cast<size_t>(index)];
     text += kernel_text(index, plan);
-    table += fmt::format("    make_kernel<s{0}::rmsjit::Spec{1}>({0}, \"{2}\"),\n", index,
-                         plan.tuning.second ? fmt::format(", s{}::rmsjit::Second", index) : "",
-                         spec_text(plan.spec));
+    const auto type = [&](const char* name, bool there) {
+      return there ? fmt::format("s{}::rmsjit::{}", index, name) : "void";
+    };
+    table +=
+        fmt::format("    make_kernel<{}, {}, {}>({}, \"{}\"),\n", type("Spec", true),
+                    type("Few", static_cast<bool>(plan.tuning.few)),
+                    type("Many", static_cast<bool>(plan.tuning.many)), index, spec_text(plan.spec));
   }
   text += fmt::format(
       "namespace rmsjit::emulate {{\nstatic constexpr Kernel kKernels[] = {{\n{1}}};\n"

@@ -4,6 +4,8 @@
 #ifndef RMSJIT_TESTS_EMULATE_INSTANTIATE_H_
 #define RMSJIT_TESTS_EMULATE_INSTANTIATE_H_
 
+#include <type_traits>
+
 #include "tests/emulate/device_host.h"
 // Found through the include path: a changed copy of the template for the mutation check.
 #include "realign.cuh"
@@ -18,19 +20,23 @@ void run_body(const void* params, void* scratch) {
                               *static_cast<Scratch<Spec>*>(scratch));
 }
 
-template <class Spec>
+// Few, Many: void where the plan has no such schedule.
+template <class Spec, class Few, class Many>
 constexpr Kernel make_kernel(int index, const char* spec_text) {
   constexpr size_t kBytes = sizeof(Scratch<Spec>);
   constexpr size_t kAlign = alignof(Scratch<Spec>);
-  return {index,
-          spec_text,
-          {{&run_body<Spec, true>, kBytes, kAlign}, {&run_body<Spec, false>, kBytes, kAlign}, {}}};
-}
-template <class Spec, class Second>
-constexpr Kernel make_kernel(int index, const char* spec_text) {
-  Kernel kernel = make_kernel<Spec>(index, spec_text);
-  kernel.entries[2] = {&run_body<Second, !Spec::kRealign>, sizeof(Scratch<Second>),
-                       alignof(Scratch<Second>)};
+  Kernel kernel{
+      index,
+      spec_text,
+      {{&run_body<Spec, true>, kBytes, kAlign}, {&run_body<Spec, false>, kBytes, kAlign}, {}, {}}};
+  if constexpr (!std::is_void_v<Few>) {
+    kernel.entries[2] = {&run_body<Few, !Spec::kRealign>, sizeof(Scratch<Few>),
+                         alignof(Scratch<Few>)};
+  }
+  if constexpr (!std::is_void_v<Many>) {
+    kernel.entries[3] = {&run_body<Many, !Spec::kRealign>, sizeof(Scratch<Many>),
+                         alignof(Scratch<Many>)};
+  }
   return kernel;
 }
 

@@ -17,7 +17,7 @@ struct Kernel {
     Body body;
     size_t scratch_bytes;
     size_t scratch_align;
-  } entries[3];  // by KernelEntry; no body where the plan has no such entry
+  } entries[4];  // by KernelEntry; no body where the plan has no such entry
 };
 
 struct KernelList {

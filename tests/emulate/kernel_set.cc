@@ -57,38 +57,46 @@ void force_homes(const NormSpec& spec, int turn, Tuning& tuning) {
   tuning.weight_early = tuning.register_slots == slots && turn % 4 < 2;
 }
 
-// A second schedule: of the same blocks in registers, or of twice as many with half of the threads,
-// where the row has a cluster; else for half of the plans one of half or twice the threads, and for
-// some of the others a cluster of two blocks.
-void force_second(const NormSpec& spec, int turn, Tuning& tuning) {
+// For few rows: where the row has a cluster that keeps it in shared memory, the same blocks in
+// registers, or twice as many with half of the threads; else in every other plan a cluster of two.
+void force_few(const NormSpec& spec, int turn, Tuning& tuning) {
   const bool odd = turn % 2 == 1;
-  BlockShape shape{tuning.threads_per_row, 1, static_cast<Trigger>((turn + 1) % kTriggers)};
-  tuning.second = {};
+  const auto trigger = static_cast<Trigger>((turn + 1) % kTriggers);
+  const int leaves = leaves_of(spec);
   if (tuning.cluster > 1) {
     if (tuning.shared_slots == 0) return;
-    const bool more = odd && shape.threads >= 64;
-    shape.threads /= more ? 2 : 1;
-    shape.cluster = tuning.cluster * (more ? 2 : 1);
-    const int row_threads = shape.threads * shape.cluster;
-    Schedule& second = tuning.second = {tuning, Tuning::Takes::kFew};
-    second.threads_per_row = shape.threads;
-    second.cluster = shape.cluster;
-    second.register_slots = second.load_chunk = (leaves_of(spec) + row_threads - 1) / row_threads;
-    second.shared_slots = 0;
-    second.weight_early = true;
-  } else if (turn / 2 % 2 == 0 && leaves_of(spec) <= 2048) {
+    const int more = odd && tuning.threads_per_row >= 64 ? 2 : 1;
+    Schedule few = tuning;
+    few.threads_per_row /= more;
+    few.cluster *= more;
+    const int row_threads = few.threads_per_row * few.cluster;
+    few.register_slots = few.load_chunk = (leaves + row_threads - 1) / row_threads;
+    few.shared_slots = 0;
+    few.weight_early = true;
+    tuning.few = {few, 1};
+  } else if (odd && leaves >= 64 && leaves <= 2048) {
+    const auto few = schedule_in_registers(spec, {leaves >= 512 ? 256 : 32, 1, trigger, 2});
+    if (few) tuning.few = {*few, 1};
+  }
+}
+
+// For many rows: half or twice the threads in half of the plans, which are others than those for
+// few; of a cluster half or twice its blocks.
+void force_many(const NormSpec& spec, int turn, Tuning& tuning) {
+  if (turn / 2 % 2 != 0 || leaves_of(spec) > 2048) return;
+  const bool odd = turn % 2 == 1;
+  BlockShape shape{tuning.threads_per_row, 1, static_cast<Trigger>((turn + 1) % kTriggers)};
+  if (tuning.cluster > 1) {
+    shape.cluster = odd && tuning.cluster > 2 ? tuning.cluster / 2 : 2 * tuning.cluster;
+  } else {
     while ((shape.threads & (shape.threads - 1)) != 0) shape.threads &= shape.threads - 1;
     const int fewest = leaf_elements(spec) == 4 && leaves_of(spec) > 1 ? 2 : 1;
     shape.threads =
         odd && shape.threads >= 2 * fewest ? shape.threads / 2 : std::min(2 * shape.threads, 1024);
     shape.rows = pick_rows(shape.threads, turn);
     shape.weight = odd ? WeightLoad::kLate : WeightLoad::kEarly;
-    tuning.second = {complete_schedule(spec, kTarget, shape), Tuning::Takes::kMany, 8};
-  } else if (odd && leaves_of(spec) >= 64 && leaves_of(spec) <= 2048) {
-    const int threads = leaves_of(spec) >= 512 ? 256 : 32;
-    const auto few = schedule_in_registers(spec, {threads, 1, shape.trigger, 2});
-    if (few) tuning.second = {*few, Tuning::Takes::kFew};
   }
+  tuning.many = {complete_schedule(spec, kTarget, shape), 8};
 }
 
 Tuning forced_plan(const NormSpec& spec, int turn, int kind) {
@@ -110,7 +118,9 @@ Tuning forced_plan(const NormSpec& spec, int turn, int kind) {
   }
   Tuning tuning = complete_tuning(spec, kTarget, shape);
   force_homes(spec, turn + kind, tuning);
-  force_second(spec, turn + kind, tuning);
+  tuning.few = tuning.many = {};
+  force_few(spec, turn + kind, tuning);
+  force_many(spec, turn + kind, tuning);
   if (turn % 4 == 1) tuning.load_chunk = 1;
   if (turn % 4 == 2) tuning.load_chunk = 3;
   return tuning;

@@ -47,6 +47,9 @@ const RowPool& pool_of(const KernelPlan& plan) {
   return *pool;
 }
 
+constexpr Entry kEntries[] = {Entry::kPacked, Entry::kAny, Entry::kFew, Entry::kMany};
+constexpr Entry kExtras[] = {Entry::kFew, Entry::kMany};
+
 class EmulatedKernel : public testing::TestWithParam<int> {
  protected:
   EmulatedKernel()
@@ -88,14 +91,14 @@ class EmulatedKernel : public testing::TestWithParam<int> {
 
 TEST_P(EmulatedKernel, IsTheKernelOfItsPlan) {
   EXPECT_EQ(kernel_.spec_text, spec_text(spec()));
-  EXPECT_EQ(has(Entry::kSecond), static_cast<bool>(plan_.tuning.second));
+  for (Entry entry : kEntries) EXPECT_EQ(has(entry), has_entry(plan_.tuning, entry));
   EXPECT_EQ(pool_.disagreement(), "");
 }
 
 // All kinds of rows as one batch, tight strides, each entry under each schedule.
 TEST_P(EmulatedKernel, GivesTheFixedBitsUnderEverySchedule) {
   uint32_t turn = 0;
-  for (Entry entry : {Entry::kPacked, Entry::kAny, Entry::kSecond}) {
+  for (Entry entry : kEntries) {
     if (!has(entry)) continue;
     const std::vector<int> counts = row_counts(entry);
     for (Schedule schedule : kSchedules) {
@@ -132,7 +135,7 @@ TEST_P(EmulatedKernel, GivesARowTheSameBitsInEveryBatch) {
       c.rows_per_block = rows_per_block;
       c.tokens = rows;
       if (heads() && turn % 2 == 0) std::swap(c.tokens, c.heads);
-      const bool strided = c.entry == Entry::kSecond && takes_packed(spec(), plan_.tuning, c.entry);
+      const bool strided = c.entry > Entry::kAny && takes_packed(spec(), plan_.tuning, c.entry);
       c.x.token_pad = strided ? 8 * turn : 3 + turn;
       ASSERT_NO_FATAL_FAILURE(expect_right(c));
     }
@@ -140,9 +143,11 @@ TEST_P(EmulatedKernel, GivesARowTheSameBitsInEveryBatch) {
   for (int rows : row_counts(Entry::kAny)) {
     run_batches(rows, [](uint32_t n) { return n % 2 == 0 ? Entry::kPacked : Entry::kAny; });
   }
-  if (!has(Entry::kSecond)) return;
-  for (int rows : row_counts(Entry::kSecond)) {
-    run_batches(rows, [](uint32_t) { return Entry::kSecond; });
+  for (Entry extra : kExtras) {
+    if (!has(extra)) continue;
+    for (int rows : row_counts(extra)) {
+      run_batches(rows, [extra](uint32_t) { return extra; });
+    }
   }
 }
 
@@ -159,9 +164,12 @@ TEST_P(UnalignedKernel, TakesEveryAlignmentOfEachTensor) {
     const int64_t step = dtype_bytes(types[tensor]);
     for (int64_t offset = step; offset < (is_long() ? 2 * step : 16); offset += step) {
       LaunchCase c;
-      const bool second =
-          has(Entry::kSecond) && !takes_packed(spec(), plan_.tuning, Entry::kSecond);
-      if (second && offset / step % 2 == 1) c.entry = Entry::kSecond;
+      // Extra entries of realigned rows take turns with the one for any.
+      std::vector<Entry> entries = {Entry::kAny};
+      for (Entry extra : kExtras) {
+        if (has(extra) && !takes_packed(spec(), plan_.tuning, extra)) entries.push_back(extra);
+      }
+      c.entry = entries[static_cast<size_t>(offset / step) % entries.size()];
       c.rows_per_block = row_counts(c.entry).front();
       c.tokens = 2;
       c.first_row = static_cast<int>(offset);
@@ -176,7 +184,7 @@ TEST_P(UnalignedKernel, TakesEveryAlignmentOfEachTensor) {
 
 // Five different paddings, so that a stride of the wrong tensor cannot go unseen.
 TEST_P(EmulatedKernel, KeepsTheStridesOfTheTensorsApart) {
-  for (Entry entry : {Entry::kPacked, Entry::kAny, Entry::kSecond}) {
+  for (Entry entry : kEntries) {
     if (!has(entry)) continue;
     for (bool outside : {false, true}) {
       if (outside && !heads()) continue;
@@ -202,9 +210,17 @@ int kernel_count() { return static_cast<int>(kernels().size()); }
 INSTANTIATE_TEST_SUITE_P(Set, EmulatedKernel, testing::Range(0, kernel_count()));
 INSTANTIATE_TEST_SUITE_P(Set, UnalignedKernel, testing::Range(0, kernel_count(), 3));
 
-const rmsjit::Schedule& schedule_for(Entry entry, const KernelPlan& plan) {
-  if (entry == Entry::kSecond) return plan.tuning.second;
-  return plan.tuning;
+TEST(KernelSet, HasPlansForFewRowsForManyAndForBoth) {
+  int few = 0, many = 0, both = 0;
+  for (const KernelPlan& plan : plans()) {
+    const Tuning& tuning = plan.tuning;
+    few += tuning.few && !tuning.many;
+    many += tuning.many && !tuning.few;
+    both += tuning.few && tuning.many;
+  }
+  EXPECT_GT(few, 0);
+  EXPECT_GT(many, 0);
+  EXPECT_GT(both, 0);
 }
 
 // The kernels that one test of large numbers takes, and a small case for each.
@@ -213,11 +229,11 @@ void for_some_kernels(Entry entry, const F& change) {
   int taken = 0;
   for (const Kernel* kernel : kernels()) {
     const KernelPlan& plan = plans()[static_cast<size_t>(kernel->index)];
-    const bool second = entry == Entry::kSecond;
-    if (second ? !plan.tuning.second : kernel->index % 4 != 0) continue;
+    const bool extra = entry > Entry::kAny;
+    if (extra ? !has_entry(plan.tuning, entry) : kernel->index % 4 != 0) continue;
     if (plan.spec.hidden > 2000) continue;
     LaunchCase c;
-    c.rows_per_block = schedule_for(entry, plan).max_rows_per_block;
+    c.rows_per_block = schedule_of(plan.tuning, entry).max_rows_per_block;
     c.tokens = 3;
     c.heads = plan.spec.layout == Layout::kHeads ? 2 : 1;
     c.entry = entry;
@@ -272,12 +288,12 @@ TEST(LargeNumbers, RowsOfTheLastBlocks) {
   });
 }
 
-// The same of packed rows, and of a second schedule's: numbers that a signed word cannot hold in
+// The same of packed rows, and of extra schedules': numbers that a signed word cannot hold in
 // the rows beyond the last.
 TEST(LargeNumbers, PackedRowsUpToTwoToThe31) {
-  for (const Entry entry : {Entry::kPacked, Entry::kSecond}) {
+  for (const Entry entry : {Entry::kPacked, Entry::kFew, Entry::kMany}) {
     for_some_kernels(entry, [entry](LaunchCase& c, const KernelPlan& plan) {
-      const int cluster = schedule_for(entry, plan).cluster;
+      const int cluster = schedule_of(plan.tuning, entry).cluster;
       const int64_t most = ((int64_t{1} << 31) - 1) / (cluster * c.heads);
       c.skipped_tokens = (most - c.tokens) / c.rows_per_block * c.rows_per_block;
       c.x.token_pad = 64;

@@ -5,6 +5,7 @@
 
 #include "runtime/launch_args.h"
 #include "runtime/launch_plan.h"
+#include "runtime/usual_launch.h"
 #include "tests/gpu/gpu_fixture.h"
 
 namespace rmsjit::gpu {
@@ -73,9 +74,9 @@ TEST_F(Heads, MoreTokensThanAGridHasBlocksAreRight) {
     const emulate::RowPool pool(spec, 5);
     GpuCase c;
     c.tokens = tokens;
-    const bool many = facts.second_rows.take(tokens * facts.tuning.max_rows_per_block);
-    const Schedule& schedule =
-        schedule_of(facts.tuning, many ? KernelEntry::kSecond : KernelEntry::kPacked);
+    const KernelEntry entry =
+        choose_entry(facts, tokens * facts.tuning.max_rows_per_block, /*packed=*/true);
+    const Schedule& schedule = schedule_of(facts.tuning, entry);
     c.heads = schedule.max_rows_per_block;
     const LaunchBlock block = expect_right(pool, c);
     EXPECT_EQ(static_cast<int64_t>(block.params.tokens), c.heads) << "or it was not exchanged";

@@ -66,18 +66,19 @@ class Watch {
 
 class Loading : public OnDevice {
  protected:
-  // Each entry's first launch: the second schedule's (where there is one), packed, any.
+  // The first launch of each entry that such rows can take: of one row, of the fewest that are not
+  // few, of many, and of rows that are not packed.
   void launch_each(const NormSpec& spec, const Tuning& tuning, const rmsjit_kernel* kernel) {
-    const SecondRows second =
-        second_rows(tuning.second, cuda->attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT));
-    const bool all = tuning.second.takes == Tuning::Takes::kAll;
-    const auto border = static_cast<int64_t>(second.first == 0 ? second.count : second.first);
-    const int64_t most = all ? 1 : border + 1;
+    const int multiprocessors = cuda->attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+    const auto beyond_few = static_cast<int64_t>(few_rows(tuning.few, multiprocessors).count);
+    const auto many = static_cast<int64_t>(many_rows(tuning.many, multiprocessors).first);
+    const int64_t most = std::max({beyond_few, many, int64_t{1}});
     const auto set = std::move(bench::make_tensor_sets(*cuda, spec, most + 1, 1)[0]);
     rmsjit_args args = tight_args(spec, set, 1);
-    expect_launch(kernel, args, stream->get());
-    args.tokens = most;
-    expect_launch(kernel, args, stream->get());
+    for (const int64_t rows : {int64_t{1}, std::max<int64_t>(beyond_few, 1), most}) {
+      args.tokens = rows;
+      expect_launch(kernel, args, stream->get());
+    }
     args.x = static_cast<const char*>(args.x) + dtype_bytes(spec.x_dtype());
     expect_launch(kernel, args, stream->get());
     stream->synchronize();
@@ -95,7 +96,7 @@ TEST_F(Loading, EveryEntryOfAPreparedKeyIsLoadedBeforeItsFirstLaunch) {
     const rmsjit_kernel* kernel = runtime->prepare(spec);
     ASSERT_NE(kernel, nullptr);
     const Tuning tuning = launch_plan(spec, Target{cuda->sm()});
-    EXPECT_EQ(Watch::functions.size(), tuning.second ? 3u : 2u);
+    EXPECT_EQ(Watch::functions.size(), 2u + (tuning.few ? 1 : 0) + (tuning.many ? 1 : 0));
     for (const CUfunction function : Watch::functions) EXPECT_EQ(Watch::is_loaded(function), 1);
     const int loads = Watch::loads;
     launch_each(spec, tuning, kernel);

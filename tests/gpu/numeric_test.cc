@@ -92,8 +92,14 @@ TEST_P(GpuBits, ARowGivesTheSameBitsInEveryBatchAndUnderEveryPlan) {
     if (leaves <= 32 * shape.threads * shape.cluster && block <= 1024 && block >= 32) {
       // Many rows: two a block, or what a warp holds; the weight late.
       const int rows = shape.threads > 512 ? 1 : std::max(32 / shape.threads, 2);
-      const BlockShape many{shape.threads, rows, Trigger::kEnd, 1, WeightLoad::kLate, 1};
-      const KernelId id{spec, target, complete_tuning(spec, target, shape, many)};
+      BlockShape many{shape.threads, rows, Trigger::kEnd, 1, WeightLoad::kLate, 1}, few;
+      if (shape.cluster > 1) many = {};
+      // Few: a cluster, where there are clusters and leaves for its threads.
+      const int blocks = leaves > 2048 ? 8 : 2;
+      if (target.sm >= 90 && leaves >= 256 && shape.threads >= 32) {
+        few = {128, 1, Trigger::kEnd, blocks, WeightLoad::kEarly, 1};
+      }
+      const KernelId id{spec, target, complete_tuning(spec, target, shape, few, many)};
       const Result<CompiledImage> image = compiler->compile(make_compile_request(id));
       ASSERT_TRUE(image.ok()) << image.message();
       const bench::KernelUnderTest kernel(cuda, id, image->image);
@@ -103,10 +109,11 @@ TEST_P(GpuBits, ARowGivesTheSameBitsInEveryBatchAndUnderEveryPlan) {
         c.heads = heads_of(spec, tokens - 1);
         c.row_step = 3;
         const Launcher launch = [&](const rmsjit_args& args, CUstream s) -> std::string {
-          const bool second = tokens % 2 == 0 && id.tuning.second;
-          const Schedule& taken =
-              schedule_of(id.tuning, second ? KernelEntry::kSecond : KernelEntry::kPacked);
-          kernel.launch(s, args, taken.max_rows_per_block, second);
+          KernelEntry entry = tokens == 1   ? KernelEntry::kPacked
+                              : tokens == 5 ? KernelEntry::kFew
+                                            : KernelEntry::kMany;
+          if (!has_entry(id.tuning, entry)) entry = KernelEntry::kPacked;
+          kernel.launch(s, args, schedule_of(id.tuning, entry).max_rows_per_block, entry);
           return "";
         };
         ASSERT_EQ(run_gpu_case(cuda, stream, spec, pool, c, launch).problem, "")

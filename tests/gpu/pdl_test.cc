@@ -9,6 +9,7 @@
 #include "runtime/launch_plan.h"
 #include "tests/gpu/gpu_fixture.h"
 #include "tests/gpu/pdl_chain.h"
+#include "tests/plan_search.h"
 #include "tests/spec_set.h"
 
 namespace rmsjit::gpu {
@@ -79,29 +80,38 @@ TEST_P(PdlShapes, WaitTenThousandTimesForEachNeighbour) {
   run(spec, {spec.hidden > 20000 ? 2 : 16, heads_of(spec, 0), 1}, 5000);
 }
 
-// A second schedule may trigger elsewhere than the first.
-TEST_F(PdlTest, SecondSchedulesForManyRowsWaitToo) {
+// An extra schedule may trigger elsewhere than the first. That of realigned rows takes those that
+// are not packed, as these are: several, side by side.
+TEST_F(PdlTest, SchedulesForManyRowsWaitToo) {
+  const Target target{cuda->sm()};
   const int multiprocessors = cuda->attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
-  for (const char* text : {"hidden=512,pdl=on", "hidden=512,pdl=on,residual=add",
-                           "hidden=1024,pdl=on,residual=add", "hidden=3072,pdl=on"}) {
-    const NormSpec spec = spec_of(text);
-    const Tuning tuning = launch_plan(spec, Target{cuda->sm()});
-    const SecondRows second = second_rows(tuning.second, multiprocessors);
-    ASSERT_GT(second.first, 0u) << text << " has no such schedule: choose another";
-    run(spec, {static_cast<int64_t>(second.first) + 1, 1, 1}, 500);
+  const auto has = [](const Tuning& t) { return t.many && t.many.bound > 0; };
+  for (const std::string& text :
+       {spec_with(",pdl=on", target, has), spec_with(",pdl=on,residual=add", target, has),
+        spec_with(",pdl=on", target, has, 1024), std::string("hidden=2881,pdl=on")}) {
+    const NormSpec spec = spec_of(text.c_str());
+    const RowCounts many = many_rows(launch_plan(spec, target).many, multiprocessors);
+    ASSERT_GT(many.first, 0u) << text << " has no such schedule: choose another";
+    run(spec, {static_cast<int64_t>(many.first) + 1, 1, 1}, 500);
     if (HasFatalFailure()) return;
   }
 }
 
-TEST_F(PdlTest, SecondSchedulesForFewRowsWaitToo) {
-  if (cuda->sm() < 90) GTEST_SKIP() << "no clusters";
-  for (const char* text : {"hidden=4096,pdl=on", "hidden=5120,pdl=on,residual=add",
-                           "hidden=8192,pdl=on,y_placement=in_place", "hidden=32768,pdl=on"}) {
-    const NormSpec spec = spec_of(text);
-    const Tuning tuning = launch_plan(spec, Target{cuda->sm()});
-    ASSERT_TRUE(tuning.second && tuning.second.takes == Tuning::Takes::kFew)
-        << text << " has no such schedule: choose another";
-    for (const int64_t rows : {1, 16}) run(spec, {rows, 1, 1}, 2500);
+TEST_F(PdlTest, SchedulesForFewRowsWaitToo) {
+  const Target target{cuda->sm()};
+  const int multiprocessors = cuda->attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+  const auto has = [](const Tuning& t) { return static_cast<bool>(t.few); };
+  for (const std::string& text :
+       {spec_with(",pdl=on", target, has), spec_with(",pdl=on,residual=add", target, has),
+        spec_with(",pdl=on,y_placement=in_place", target, has, 8192),
+        spec_with(",pdl=on", target, has, 32768)}) {
+    const NormSpec spec = spec_of(text.c_str());
+    const RowCounts few = few_rows(launch_plan(spec, target).few, multiprocessors);
+    ASSERT_GT(few.count, 1u) << text;
+    const auto most = static_cast<int64_t>(few.count) - 1;
+    for (const int64_t rows : {int64_t{1}, std::min<int64_t>(most, 16)}) {
+      run(spec, {rows, 1, 1}, 2500);
+    }
     if (HasFatalFailure()) return;
   }
 }

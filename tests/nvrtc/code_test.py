@@ -38,9 +38,9 @@ SPECS = [
     "hidden=8192,weight=f32,residual=add,add_round=unrounded,pdl=on",
     CONSTANT,
 ]
-# Whose first schedules trigger there.
-ISSUE = [f"hidden={size},x=bf16,{rest}" for size, rest in (
-    (512, "pdl=on"), (5120, "pdl=on"), (8192, "pdl=on"), (6144, "residual=add,pdl=on"))]
+# Of some of them the first schedule triggers there; which, changes with the plan files.
+ISSUE = [f"hidden={size},x=bf16,{rest}pdl=on" for rest in ("", "residual=add,")
+         for size in (512, 1024, 3584, 4096, 5120, 6144, 8192, 12288)]
 
 
 @unittest.skipUnless(sass.NVDISASM, "no nvdisasm")
@@ -76,15 +76,19 @@ class Code(unittest.TestCase):
         self.expect_all_right("sm_90", SPECS)
 
     def test_a_trigger_at_the_issue_of_the_loads_is_between_them_and_the_first_use(self):
+        seen = Counter()
         with tempfile.TemporaryDirectory() as folder:
             for item, entries in sass.compiled(AOT, pathlib.Path(folder), "sm_90", ISSUE):
                 spec, code = item["spec_text"], entries["rmsnorm_packed"]
-                explain = [AOT, "explain", "--spec", spec, "--arch", "sm_90"]
-                done = subprocess.run(explain, stdout=subprocess.PIPE, text=True, check=False)
-                plan = done.stdout.partition(",second=")[0]
-                self.assertIn("trigger=issue", plan, "choose another spec")
+                explain = [AOT, "explain", "--spec", spec, "--arch", "sm_90", "--bundle", f"{folder}/bundle"]
+                done = subprocess.run(explain, stdout=subprocess.PIPE, text=True, check=True)
+                plan = re.split(",(?:few|many)=", done.stdout)[0]
+                if "trigger=issue" not in plan:
+                    continue
+                seen["residual=add" in spec] += 1
                 wanted = f"behind the issue of {self.loads_of_a_row(plan)} loads"
-                self.assertEqual(place(code), wanted, spec)
+                self.assertEqual(place(code), wanted, f"{spec} {plan}")
+        self.assertGreater(min(seen[False], seen[True]), 0, "choose other specs")
 
     def test_the_inputs_of_long_rows_have_the_policy_of_the_arguments_and_the_weight_has_none(self):
         specs = ["hidden=4096,x=bf16", "hidden=4096,x=bf16,residual=add", "hidden=128,x=bf16"]

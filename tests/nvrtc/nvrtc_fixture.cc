@@ -70,14 +70,14 @@ void expect_shippable(const KernelId& id, const CompiledImage& image) {
   // Registers are given to a warp in units of 8 a thread, out of 65536 a multiprocessor.
   // Those of an image are its thirstiest entry's.
   int threads = id.tuning.threads_per_row * id.tuning.max_rows_per_block;
-  if (const Schedule& second = id.tuning.second; id.tuning.second) {
-    threads = std::min(threads, second.threads_per_row * second.max_rows_per_block);
+  for (const Tuning::Extra& extra : {id.tuning.few, id.tuning.many}) {
+    if (extra) threads = std::min(threads, extra.threads_per_row * extra.max_rows_per_block);
   }
   EXPECT_LE((image.registers + 7) / 8 * 8 * threads, 65536) << threads << " threads a block";
   EXPECT_LE(image.shared_bytes, 48 * 1024);
-  for (KernelEntry entry : {KernelEntry::kPacked, KernelEntry::kAny, KernelEntry::kSecond}) {
-    const bool wanted = entry != KernelEntry::kSecond || static_cast<bool>(id.tuning.second);
-    EXPECT_EQ(image.image.find(entry_name(entry)) != std::string::npos, wanted)
+  for (int i = 0; i < kKernelEntries; ++i) {
+    const auto entry = static_cast<KernelEntry>(i);
+    EXPECT_EQ(image.image.find(entry_name(entry)) != std::string::npos, has_entry(id.tuning, entry))
         << entry_name(entry);
   }
 }

@@ -68,9 +68,9 @@ TEST_F(Specs, SizesAtTheEdges) {
   compile(texts);
 }
 
-// Their second schedules hold a row in shared memory (plain) or all of it in registers (under PDL,
-// with a residual, and for few rows), whatever the dtypes are.
-TEST_F(Specs, SecondSchedulesOfTheLongestRows) {
+// Their extra schedules hold a row in shared memory (of many plain rows) or all of it in registers
+// (of few, under PDL, with a residual), whatever the dtypes are.
+TEST_F(Specs, ExtraSchedulesOfTheLongestRows) {
   std::vector<std::string> texts;
   for (const char* rest :
        {"", ",x=f32", ",x=f16,weight=bf16", ",x=f16,weight=f32", ",weight=none"}) {
@@ -87,10 +87,12 @@ TEST_F(Specs, SecondSchedulesOfTheLongestRows) {
 }
 
 // The entry is for rows that are not packed, with registers and loads of its own.
-TEST_F(Specs, SecondSchedulesOfRealignedRows) {
+TEST_F(Specs, ExtraSchedulesOfRealignedRows) {
   std::vector<std::string> texts;
   for (const char* hidden : {"1281", "2047", "2881", "5125", "7169", "8191"}) {
-    for (const char* rest : {"", ",x=f16,pdl=on", ",x=f32", ",x=f32,residual=add", ",y=f32"}) {
+    for (const char* rest : {"", ",x=f16,pdl=on", ",x=f32", ",x=f32,residual=add", ",y=f32",
+                             ",residual=add", ",residual=add,add_round=stats_unrounded",
+                             ",residual=add,add_round=unrounded,pdl=auto"}) {
       texts.push_back(std::string("hidden=") + hidden + rest);
     }
   }

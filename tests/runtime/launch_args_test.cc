@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 
+#include "tests/plan_search.h"
 #include "tests/runtime/launch_shapes.h"
 
 namespace rmsjit {
@@ -122,9 +123,10 @@ TEST(LaunchArgs, HeadsAreDealtOutInTwoDimensions) {
 // Exchanged, an odd number of tokens has a block for each: one with more rows than there are heads
 // would idle.
 TEST(LaunchArgs, ExchangedRowsHaveBlocksOfNoMoreRowsThanHeads) {
-  const LaunchFacts facts = facts_of("hidden=64,layout=heads,pdl=on");
-  ASSERT_EQ(facts.tuning.threads_per_row, 8);
-  ASSERT_GT(facts.tuning.max_rows_per_block, 16) << "choose a spec whose blocks have more rows";
+  Tuning tuning;
+  tuning.threads_per_row = 8;
+  tuning.max_rows_per_block = 32;
+  const LaunchFacts facts(*parse_spec("hidden=64,layout=heads"), tuning, Target{90}, 132);
   rmsjit_args args = args_for(facts, 5'000'001, 1);
   LaunchBlock block;
   ASSERT_TRUE(make_block(facts, args, block).ok());
@@ -229,30 +231,87 @@ TEST(LaunchArgs, ThePackedEntryNeedsEveryPointerAndUsedStrideAtSixteenBytes) {
   EXPECT_TRUE(is_packed([](rmsjit_args& a) { a.y_head_stride += 8; }));
 }
 
-TEST(LaunchArgs, FewAlignedRowsTakeTheSecondSchedule) {
-  const LaunchFacts facts = facts_of("hidden=65536");
-  ASSERT_EQ(facts.tuning.second.takes, Tuning::Takes::kFew);
-  const int64_t most = facts.multiprocessors / facts.tuning.second.cluster;
-  const auto entry = [&](int64_t rows, int64_t stride) {
-    rmsjit_args args = args_for(facts, rows);
-    args.x_token_stride = stride;
-    LaunchBlock block;
-    const Status status = make_block(facts, args, block);
-    EXPECT_TRUE(status.ok()) << status.message();
-    return block.entry;
-  };
-  EXPECT_EQ(entry(1, 65536), KernelEntry::kSecond);
-  EXPECT_EQ(entry(most, 65536), KernelEntry::kSecond);
-  EXPECT_EQ(entry(most + 1, 65536), KernelEntry::kPacked);
-  EXPECT_EQ(entry(most, 65537), KernelEntry::kAny);
+Tuning::Extra extra_of(int threads, int cluster, int bound) {
+  Tuning::Extra extra;
+  extra.threads_per_row = threads;
+  extra.cluster = cluster;
+  extra.bound = bound;
+  return extra;
 }
 
-TEST(LaunchArgs, ManyAlignedRowsTakeTheSecondScheduleAndItsBlocks) {
+// A plan of one schedule, to which a test adds others.
+Tuning one_schedule() {
+  Tuning tuning;
+  tuning.threads_per_row = 256;
+  return tuning;
+}
+
+// Of dense rows, their x `pad` elements further apart.
+KernelEntry entry_of(const LaunchFacts& facts, int64_t rows, int64_t pad = 0) {
+  rmsjit_args args = args_for(facts, rows);
+  args.x_token_stride += pad;
+  LaunchBlock block;
+  const Status status = make_block(facts, args, block);
+  EXPECT_TRUE(status.ok()) << status.message();
+  return block.entry;
+}
+
+TEST(LaunchArgs, FewAlignedRowsTakeTheScheduleThatThePlanHasForThem) {
+  const LaunchFacts facts = facts_of(
+      spec_with("", {90}, [](const Tuning& t) { return t.few && t.few.bound == 1 && !t.many; }));
+  const int64_t most = facts.multiprocessors / facts.tuning.few.cluster;
+  EXPECT_EQ(entry_of(facts, 1), KernelEntry::kFew);
+  EXPECT_EQ(entry_of(facts, most), KernelEntry::kFew);
+  EXPECT_EQ(entry_of(facts, most + 1), KernelEntry::kPacked);
+  EXPECT_EQ(entry_of(facts, most, 1), KernelEntry::kAny);
+}
+
+TEST(LaunchArgs, FewAreTheRowsOfWhichAMultiprocessorHasNoMoreBlocksThanTheBound) {
+  const NormSpec spec = *parse_spec("hidden=8192");
+  for (const auto& [bound, cluster, most] : {std::tuple{1, 4, 33},
+                                             {2, 4, 66},
+                                             {4, 4, 132},
+                                             {1, 8, 16},
+                                             {2, 8, 33},
+                                             {4, 8, 66},
+                                             {2, 16, 16},
+                                             {2, 2, 132},
+                                             {4, 2, 264}}) {
+    SCOPED_TRACE(testing::Message() << bound << " of " << cluster);
+    Tuning tuning = one_schedule();
+    tuning.few = extra_of(128, cluster, bound);
+    const LaunchFacts facts(spec, tuning, Target{90}, 132);
+    EXPECT_EQ(entry_of(facts, most), KernelEntry::kFew);
+    EXPECT_EQ(entry_of(facts, most + 1), KernelEntry::kPacked);
+  }
+}
+
+// Whatever the other's bound is: from no row on, below the border between them, or beyond it.
+TEST(LaunchArgs, FewComesBeforeMany) {
+  const NormSpec spec = *parse_spec("hidden=8192");
+  for (const int from : {0, 1, 3}) {
+    SCOPED_TRACE(from);
+    Tuning tuning = one_schedule();
+    tuning.few = extra_of(128, 4, 8);  // up to 200 rows of four blocks
+    tuning.many = extra_of(512, 1, from);
+    const LaunchFacts facts(spec, tuning, Target{90}, 100);
+    const auto beyond = from == 3 ? KernelEntry::kPacked : KernelEntry::kMany;
+    EXPECT_EQ(entry_of(facts, 1), KernelEntry::kFew);
+    EXPECT_EQ(entry_of(facts, 200), KernelEntry::kFew);
+    EXPECT_EQ(entry_of(facts, 201), beyond);
+    EXPECT_EQ(entry_of(facts, 299), beyond);
+    EXPECT_EQ(entry_of(facts, 300), KernelEntry::kMany);
+    EXPECT_EQ(entry_of(facts, 300, 1), KernelEntry::kAny);
+  }
+}
+
+TEST(LaunchArgs, ManyAlignedRowsTakeTheirScheduleAndItsBlocks) {
   LaunchFacts facts = facts_of("hidden=512,residual=add,layout=heads");
   Tuning tuning = facts.tuning;
-  tuning.second = {tuning, Tuning::Takes::kMany, 8};
-  tuning.second.threads_per_row = 32;
-  tuning.second.max_rows_per_block = 4;
+  tuning.few = {};
+  tuning.many = {tuning, 8};
+  tuning.many.threads_per_row = 32;
+  tuning.many.max_rows_per_block = 4;
   facts = LaunchFacts(*parse_spec("hidden=512,residual=add,layout=heads"), tuning, Target{90}, 100);
   const auto block_of = [&](int64_t tokens, int64_t heads, int64_t pad) {
     rmsjit_args args = args_for(facts, tokens, heads);
@@ -263,9 +322,9 @@ TEST(LaunchArgs, ManyAlignedRowsTakeTheSecondScheduleAndItsBlocks) {
     return block;
   };
   EXPECT_EQ(block_of(799, 1, 0).entry, KernelEntry::kPacked);
-  EXPECT_EQ(block_of(800, 1, 0).entry, KernelEntry::kSecond);
-  EXPECT_EQ(block_of(200, 4, 0).entry, KernelEntry::kSecond) << "rows, not tokens";
-  EXPECT_EQ(block_of(int64_t{1} << 30, 1, 0).entry, KernelEntry::kSecond);
+  EXPECT_EQ(block_of(800, 1, 0).entry, KernelEntry::kMany);
+  EXPECT_EQ(block_of(200, 4, 0).entry, KernelEntry::kMany) << "rows, not tokens";
+  EXPECT_EQ(block_of(int64_t{1} << 30, 1, 0).entry, KernelEntry::kMany);
   EXPECT_EQ(block_of(800, 1, 1).entry, KernelEntry::kAny);
   EXPECT_EQ(block_of(int64_t{1} << 29, 4, 0).entry, KernelEntry::kPacked) << "2^31 rows";
   EXPECT_EQ(block_of(800, 1, 0).grid.rows, 4u);
@@ -273,11 +332,11 @@ TEST(LaunchArgs, ManyAlignedRowsTakeTheSecondScheduleAndItsBlocks) {
   EXPECT_EQ(block_of(800, 1, 0).grid.y, 200u);
 }
 
-// Of realigned rows the second schedule takes those that are not packed.
-TEST(LaunchArgs, ManyRealignedRowsTakeTheSecondScheduleUnlessTheyArePacked) {
+// Of realigned rows an extra schedule takes those that are not packed.
+TEST(LaunchArgs, ManyRealignedRowsTakeTheirScheduleUnlessTheyArePacked) {
   const LaunchFacts facts = facts_of("hidden=2881");
-  ASSERT_EQ(facts.tuning.second.takes, Tuning::Takes::kMany);
-  const auto from = static_cast<int64_t>(facts.second_rows.first);
+  ASSERT_TRUE(facts.tuning.many);
+  const auto from = static_cast<int64_t>(facts.many_rows.first);
   const auto entry = [&](int64_t rows, int64_t stride) {
     rmsjit_args args = args_for(facts, rows);
     args.x_token_stride = args.y_token_stride = stride;
@@ -287,18 +346,18 @@ TEST(LaunchArgs, ManyRealignedRowsTakeTheSecondScheduleUnlessTheyArePacked) {
     return block.entry;
   };
   EXPECT_EQ(entry(from - 1, 2881), KernelEntry::kAny);
-  EXPECT_EQ(entry(from, 2881), KernelEntry::kSecond);
+  EXPECT_EQ(entry(from, 2881), KernelEntry::kMany);
   EXPECT_EQ(entry(from, 2888), KernelEntry::kPacked);
 }
 
-TEST(LaunchArgs, TheSecondScheduleHasAGridOfItsOwn) {
+TEST(LaunchArgs, AnExtraScheduleHasAGridOfItsOwn) {
   const LaunchFacts facts = facts_of("hidden=262144,residual=add");
-  ASSERT_EQ(facts.tuning.second.takes, Tuning::Takes::kAll);
-  EXPECT_EQ(facts.tuning.second.cluster, 16);
+  ASSERT_EQ(facts.tuning.many.cluster, 16);
+  EXPECT_EQ(entry_of(facts, 1), KernelEntry::kMany) << "from no row on";
   rmsjit_args args = args_for(facts, 1000);
   LaunchBlock block;
   ASSERT_TRUE(make_block(facts, args, block).ok());
-  EXPECT_EQ(block.entry, KernelEntry::kSecond);
+  EXPECT_EQ(block.entry, KernelEntry::kMany);
   EXPECT_EQ(block.grid.x, 16000u);
   args.x_token_stride += 1;
   ASSERT_TRUE(make_block(facts, args, block).ok());
@@ -307,13 +366,27 @@ TEST(LaunchArgs, TheSecondScheduleHasAGridOfItsOwn) {
   // Beyond what a grid of its blocks has, the first schedule's smaller cluster still serves.
   const int64_t most = LaunchGrid::kMostX / 16;
   for (const auto& [rows, entry, blocks] :
-       {std::tuple{most, KernelEntry::kSecond, 16}, {most + 1, KernelEntry::kPacked, 8}}) {
+       {std::tuple{most, KernelEntry::kMany, 16}, {most + 1, KernelEntry::kPacked, 8}}) {
     args = args_for(facts, rows);
     args.residual = address(int64_t{1} << 50);
     args.y = address(int64_t{1} << 51);
     ASSERT_TRUE(make_block(facts, args, block).ok());
     EXPECT_EQ(block.entry, entry);
     EXPECT_EQ(block.grid.x, rows * blocks);
+  }
+}
+
+TEST(LaunchArgs, FewOfTheLongestRowsHaveTheirsInRegistersAndTheOthersInSharedMemory) {
+  const LaunchFacts facts = facts_of("hidden=262144");
+  const int64_t few = facts.multiprocessors / 16;
+  for (const auto& [rows, entry, threads] : {std::tuple{int64_t{1}, KernelEntry::kFew, 256},
+                                             {few, KernelEntry::kFew, 256},
+                                             {few + 1, KernelEntry::kMany, 512}}) {
+    LaunchBlock block;
+    ASSERT_TRUE(make_block(facts, args_for(facts, rows), block).ok());
+    EXPECT_EQ(block.entry, entry) << rows;
+    EXPECT_EQ(block.grid.x, 16 * rows);
+    EXPECT_EQ(schedule_of(facts.tuning, block.entry).threads_per_row, threads);
   }
 }
 
@@ -381,8 +454,9 @@ TEST(LaunchArgs, RowsUpToTwoToThe31BlocksAreTakenAndOneMoreIsNot) {
 }
 
 TEST(LaunchArgs, ALongRowHasSeveralBlocksAndTheGridStaysWithinItsLimit) {
-  const LaunchFacts facts = facts_of("hidden=65536");
-  ASSERT_EQ(facts.tuning.cluster, 8);
+  Tuning tuning = one_schedule();
+  tuning.cluster = 8;
+  const LaunchFacts facts(*parse_spec("hidden=65536"), tuning, Target{90}, 132);
   rmsjit_args args = args_for(facts, 5);
   LaunchBlock block;
   ASSERT_TRUE(make_block(facts, args, block).ok());

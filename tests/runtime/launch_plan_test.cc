@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "rmsjit/spec_text.h"
+#include "tests/plan_search.h"
 
 namespace rmsjit {
 namespace {
@@ -56,20 +57,20 @@ void expect_legal(const NormSpec& spec, const Target& target) {
   SCOPED_TRACE(spec_text(spec) + " on " + target.name() + ": " + tuning_text(t));
   expect_legal(spec, t, target);
   EXPECT_LE(t.cluster, 8);
-  if (!t.second) return;
-  expect_legal(spec, t.second, target);
-  EXPECT_LE(t.second.cluster, 16);
-  EXPECT_FALSE(static_cast<const Schedule&>(t) == static_cast<const Schedule&>(t.second))
-      << "the same entry twice";
-  const bool many = t.second.takes == Tuning::Takes::kMany;
-  EXPECT_EQ(many, t.second.cluster == 1) << "a cluster is for few rows, or for all";
-  EXPECT_EQ(many, t.second.rows_a_multiprocessor > 0);
-  if (many) {
-    EXPECT_EQ(t.cluster, 1) << "a cluster's rows are for many as they are";
+  const Schedule &few = t.few, &many = t.many;
+  if (t.few) {
+    expect_legal(spec, few, target);
+    EXPECT_TRUE(few.cluster > 1 || realigns(spec, 32)) << "a row spread over several blocks";
+    EXPECT_EQ(few.shared_slots, 0) << "in registers";
+    EXPECT_GT(t.few.bound, 0);
   }
-  if (t.second.takes == Tuning::Takes::kFew) {
-    EXPECT_EQ(t.second.shared_slots, 0) << "in registers";
+  if (t.many) {
+    expect_legal(spec, many, target);
+    EXPECT_EQ(many.cluster == 16, t.many.bound == 0) << "the longest rows' is for all";
   }
+  EXPECT_LE(std::max(few.cluster, many.cluster), 16);
+  const bool twice = (t.few && few == t) || (t.many && many == t) || (t.few && few == many);
+  EXPECT_FALSE(twice) << "the same entry twice";
 }
 
 TEST(LaunchPlan, IsLegalForEverySizeTypeAndTarget) {
@@ -90,103 +91,111 @@ TEST(LaunchPlan, IsLegalForEverySizeTypeAndTarget) {
 }
 
 TEST(LaunchPlan, GivesLongRowsAClusterWhereThereAreClusters) {
-  for (const auto& [hidden, blocks] :
-       {std::pair{12288, 1}, {16384, 1}, {32768, 4}, {65536, 8}, {262144, 8}}) {
-    const std::string text = "hidden=" + std::to_string(hidden);
-    EXPECT_EQ(launch_plan(spec_of(text, Target{90}), Target{90}).cluster, blocks) << text;
+  for (const char* text : {"hidden=32768", "hidden=65536", "hidden=262144"}) {
+    EXPECT_GT(launch_plan(spec_of(text, Target{90}), Target{90}).cluster, 1) << text;
     EXPECT_EQ(launch_plan(spec_of(text, Target{89}), Target{89}).cluster, 1) << text;
   }
+  EXPECT_EQ(launch_plan(spec_of("hidden=4096", Target{90}), Target{90}).cluster, 1);
 }
 
-TEST(LaunchPlan, GivesLongRowsASecondSchedule) {
-  using enum Tuning::Takes;
+TEST(LaunchPlan, GivesTheLongestRowsSixteenBlocksForEveryLaunch) {
   const Target target{90};
-  struct Want {
-    const char* text;
-    Tuning::Takes takes;
-    int threads, cluster, registers, shared;
+  const auto plan = [&](const char* text) { return launch_plan(spec_of(text, target), target); };
+  const auto is = [](const Tuning::Extra& extra, int threads, int registers, int shared) {
+    return extra.threads_per_row == threads && extra.cluster == 16 &&
+           extra.register_slots == registers && extra.shared_slots == shared;
   };
-  for (const Want& want :
-       {Want{"hidden=32768", kFew, 128, 8, 4, 0}, Want{"hidden=65536,pdl=on", kFew, 128, 8, 8, 0},
-        Want{"hidden=262144", kAll, 512, 16, 0, 4},
-        Want{"hidden=262144,pdl=on", kAll, 256, 16, 8, 0},
-        Want{"hidden=262144,residual=add", kAll, 256, 16, 8, 0}}) {
-    SCOPED_TRACE(want.text);
-    const Tuning::Second second = launch_plan(spec_of(want.text, target), target).second;
-    ASSERT_TRUE(second);
-    EXPECT_EQ(second.takes, want.takes);
-    EXPECT_EQ(second.threads_per_row, want.threads);
-    EXPECT_EQ(second.cluster, want.cluster);
-    EXPECT_EQ(second.register_slots, want.registers);
-    EXPECT_EQ(second.shared_slots, want.shared);
+  const Tuning plain = plan("hidden=262144");
+  EXPECT_TRUE(is(plain.few, 256, 8, 0)) << tuning_text(plain);
+  EXPECT_EQ(plain.few.bound, 1);
+  EXPECT_TRUE(is(plain.many, 512, 0, 4)) << tuning_text(plain);
+  for (const char* text : {"hidden=262144,pdl=on", "hidden=262144,residual=add"}) {
+    const Tuning tuning = plan(text);
+    EXPECT_FALSE(tuning.few) << text;
+    EXPECT_TRUE(is(tuning.many, 256, 8, 0)) << tuning_text(tuning);
   }
-  const auto has_second = [&](const char* text, int sm) {
-    return static_cast<bool>(launch_plan(spec_of(text, Target{sm}), Target{sm}).second);
-  };
-  EXPECT_FALSE(has_second("hidden=65536,residual=add", 90)) << "in registers already";
-  EXPECT_FALSE(has_second("hidden=262144,x=f32,residual=add", 90)) << "more than registers hold";
-  EXPECT_FALSE(has_second("hidden=65536", 80));
-  EXPECT_FALSE(has_second("hidden=262143", 90)) << "realigned";
+  EXPECT_FALSE(plan("hidden=262144,x=f32,residual=add").many) << "more than registers hold";
+  const Tuning realigned = plan("hidden=262143");
+  EXPECT_FALSE(realigned.few || realigned.many);
+  EXPECT_NE(plan("hidden=131072").many.cluster, 16) << "not of the longest";
 }
 
-TEST(LaunchPlan, GivesFewRowsOfMediumLengthAClusterWhereThereAreClusters) {
-  const auto second = [&](const char* text, int sm) {
-    return launch_plan(spec_of(text, Target{sm}), Target{sm}).second;
-  };
-  for (const char* text :
-       {"hidden=8192", "hidden=4096,pdl=on", "hidden=12288,x=f16", "hidden=6144,residual=add",
-        "hidden=5120,residual=add,pdl=on", "hidden=2048,x=f32,pdl=on", "hidden=8192,weight=none"}) {
+TEST(LaunchPlan, GivesFewRowsAClusterInRegistersWhereThereAreClusters) {
+  // Of one block a row as a rule, and of a cluster that keeps it in shared memory.
+  const auto one = [](const Tuning& t) { return t.few && t.cluster == 1; };
+  const auto several = [](const Tuning& t) { return t.few && t.cluster > 1; };
+  for (const std::string& text :
+       {spec_with("", {90}, one), spec_with(",pdl=on", {90}, one), spec_with(",x=f16", {90}, one),
+        spec_with(",residual=add", {90}, one), spec_with(",residual=add,pdl=on", {90}, one),
+        spec_with(",x=f32,pdl=on", {90}, one), spec_with(",weight=none", {90}, one),
+        spec_with("", {90}, several), spec_with(",pdl=on", {90}, several)}) {
     SCOPED_TRACE(text);
-    EXPECT_EQ(launch_plan(spec_of(text, Target{90}), Target{90}).cluster, 1);
-    EXPECT_EQ(second(text, 90).takes, Tuning::Takes::kFew);
-    EXPECT_GT(second(text, 90).cluster, 1);
-    EXPECT_FALSE(second(text, 80));
-  }
-  for (const char* text : {"hidden=63,pdl=on", "hidden=8191,residual=add", "hidden=20001"}) {
-    EXPECT_FALSE(second(text, 90)) << text << ": realigned";
+    const NormSpec spec = spec_of(text, Target{90});
+    const Tuning::Extra few = launch_plan(spec, Target{90}).few;
+    EXPECT_GE(few.register_slots * few.threads_per_row * few.cluster, leaves_of(spec));
+    EXPECT_FALSE(launch_plan(spec_of(text, Target{80}), Target{80}).few);
+    NormSpec realigned = spec;
+    realigned.hidden -= 1;
+    EXPECT_EQ(launch_plan(realigned, Target{90}).few.cluster, 1);
   }
 }
 
-TEST(LaunchPlan, GivesShortRowsASecondScheduleForManyWhereItPays) {
+TEST(LaunchPlan, GivesManyShortRowsAScheduleOfTheirOwnWhereItPays) {
+  const auto has = [](const Tuning& t) { return t.many && t.many.cluster == 1; };
   for (int sm : {80, 90}) {
     const Target target{sm};
-    const auto second = [&](const char* text) {
-      return launch_plan(spec_of(text, target), target).second;
-    };
-    const Tuning::Second many = second("hidden=768");
-    EXPECT_EQ(many.takes, Tuning::Takes::kMany);
-    EXPECT_EQ(many.threads_per_row, 64);
-    EXPECT_GT(many.rows_a_multiprocessor, 0);
-    EXPECT_FALSE(second("hidden=765")) << "realigned";
+    const NormSpec spec = spec_of(spec_with("", target, has), target);
+    EXPECT_GT(launch_plan(spec, target).many.bound, 0);
+    NormSpec realigned = spec;
+    realigned.hidden -= 3;
+    EXPECT_FALSE(launch_plan(realigned, target).many);
   }
 }
 
-TEST(LaunchPlan, GivesRealignedRowsAThreadALeafOrAtMostThreeLeavesAThreadAndManyFewerThreads) {
+TEST(LaunchPlan, APlanMayHaveBothExtraSchedulesAndNoneTwice) {
   const Target target{90};
-  struct Want {
-    const char* text;
-    int threads, many;
-  };
-  for (const Want& want :
-       {Want{"hidden=1001", 128, 0}, Want{"hidden=2881", 384, 128}, Want{"hidden=5125", 672, 256},
-        Want{"hidden=5125,residual=add", 672, 0}, Want{"hidden=7169,x=f16", 512, 256},
-        Want{"hidden=2881,x=f32", 736, 128}, Want{"hidden=5125,x=f32", 1024, 256},
-        Want{"hidden=7169,x=f32", 1024, 512}, Want{"hidden=5125,x=f32,residual=add", 512, 256},
-        Want{"hidden=5125,y=f32", 672, 256}, Want{"hidden=5125,x=f32,y=bf16", 672, 0}}) {
-    const Tuning tuning = launch_plan(spec_of(want.text, target), target);
-    EXPECT_EQ(tuning.threads_per_row, want.threads) << want.text;
-    EXPECT_EQ(tuning.second.threads_per_row, want.many) << want.text;
-    if (want.many == 0) continue;
-    EXPECT_EQ(tuning.second.takes, Tuning::Takes::kMany) << want.text;
-    EXPECT_EQ(tuning.second.rows_a_multiprocessor > 1, want.threads < 1024) << want.text;
+  const NormSpec spec = spec_of("hidden=8192", target);
+  const BlockShape one{256, 1, Trigger::kEnd}, two{512, 1, Trigger::kEnd};
+  const BlockShape few{128, 1, Trigger::kEnd, 4, WeightLoad::kEarly, 2};
+  const BlockShape many{512, 1, Trigger::kEnd, 1, WeightLoad::kEarly, 7};
+  const Tuning both = complete_tuning(spec, target, one, few, many);
+  EXPECT_EQ(both.few, (Tuning::Extra{*schedule_in_registers(spec, few), 2}));
+  EXPECT_EQ(both.many, (Tuning::Extra{complete_schedule(spec, target, many), 7}));
+  const Tuning same = complete_tuning(spec, target, two, few, many);
+  EXPECT_TRUE(same.few);
+  EXPECT_FALSE(same.many) << "that of every launch";
+}
+
+// Few of them have a thread a leaf, if the others do not; many have fewer threads, or registers.
+TEST(LaunchPlan, GivesRealignedRowsAtMostThreeLeavesAThreadAndFewOthersThanMany) {
+  const Target target{90};
+  int with_few = 0, with_many = 0;
+  for (const int hidden : {513, 1001, 2881, 4001, 5125, 6001, 7169, 8191}) {
+    for (const char* rest : {"", ",pdl=on", ",x=f16", ",residual=add", ",x=f32", ",y=f32",
+                             ",x=f32,residual=add", ",x=f32,y=bf16"}) {
+      const NormSpec spec = spec_of("hidden=" + std::to_string(hidden) + rest, target);
+      const Tuning tuning = launch_plan(spec, target);
+      SCOPED_TRACE(spec_text(spec) + ": " + tuning_text(tuning));
+      const Tuning::Extra &few = tuning.few, &many = tuning.many;
+      const int leaves = leaves_of(spec);
+      EXPECT_EQ(tuning.cluster, 1);
+      // 512 threads at most where wide inputs do not fit the registers of 1024.
+      const bool wide_add = leaf_elements(spec) == 4 && spec.has_residual();
+      EXPECT_LE(leaves, (wide_add ? 4 : 3) * tuning.threads_per_row);
+      if (few) {
+        ++with_few;
+        EXPECT_GE(few.threads_per_row, leaves);
+      }
+      if (many) {
+        ++with_many;
+        EXPECT_LE(leaves, 6 * many.threads_per_row);
+        EXPECT_TRUE(many.threads_per_row < tuning.threads_per_row || !many.weight_early);
+        EXPECT_GT(many.bound, few.bound);
+        EXPECT_EQ(many.bound > 1, tuning.threads_per_row < 1024);
+      }
+    }
   }
-  // 512 rows of 5125 elements are many on 132 multiprocessors, of 2881 few.
-  const auto from = [&](const char* text) {
-    return 132 * launch_plan(spec_of(text, target), target).second.rows_a_multiprocessor;
-  };
-  EXPECT_LE(from("hidden=5125"), 512);
-  EXPECT_GT(from("hidden=2881"), 512);
-  EXPECT_GT(from("hidden=2881,x=f32,residual=add"), 1024);
+  EXPECT_GT(with_many, with_few);
 }
 
 }  // namespace

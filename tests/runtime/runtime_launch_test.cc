@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "tests/plan_search.h"
 #include "tests/runtime/launch_fixture.h"
 
 namespace rmsjit {
@@ -40,13 +41,17 @@ TEST_F(LaunchTest, ALaunchIsOneDriverCallWithWhatTheCallerGave) {
 
 TEST_F(LaunchTest, FewLongRowsTakeTheEntryThatThePlanHasForThem) {
   make_runtime();
-  const LoadedKernel& kernel = prepared("hidden=65536");
+  const std::string text = spec_with(
+      "", {90}, [](const Tuning& t) { return t.few && t.few.bound == 1 && !t.many; }, 8192);
+  const NormSpec spec = spec_of(text);
+  const Tuning tuning = launch_plan(canonical(spec, {90}), {90});
+  const LoadedKernel& kernel = prepared(text);
   push(kernel.where().context);
-  const int64_t most = kernel.where().facts.multiprocessors / 8;
+  const int64_t most = kernel.where().facts.multiprocessors / tuning.few.cluster;
   for (const auto& [rows, entry] :
-       {std::pair{int64_t{1}, "rmsnorm_second"}, std::pair{most, "rmsnorm_second"},
+       {std::pair{int64_t{1}, "rmsnorm_few"}, std::pair{most, "rmsnorm_few"},
         std::pair{most + 1, "rmsnorm_packed"}}) {
-    ASSERT_TRUE(kernel.launch(args_of(65536, rows), stream_on(kernel)).ok());
+    ASSERT_TRUE(kernel.launch(args_of(spec.hidden, rows), stream_on(kernel)).ok());
     EXPECT_STREQ(last().function, entry) << rows;
   }
 }
@@ -60,9 +65,32 @@ TEST_F(LaunchTest, TheLongestRowsHaveSixteenBlocksWhereTheDeviceHasRoomForThem) 
         prepared(room ? "hidden=262144,residual=add" : "hidden=262144,residual=add,pdl=on");
     push(kernel.where().context);
     ASSERT_TRUE(kernel.launch(args_of(262144, 3, true), stream_on(kernel)).ok());
-    EXPECT_STREQ(last().function, room ? "rmsnorm_second" : "rmsnorm_packed");
+    EXPECT_STREQ(last().function, room ? "rmsnorm_many" : "rmsnorm_packed");
     EXPECT_EQ(last().config.gridDimX, room ? 48u : 24u);
     EXPECT_EQ(last().config.blockDimX, room ? 256u : 1024u);
+  }
+}
+
+// Sixteen blocks for few rows and sixteen others for more: without room for them, neither.
+TEST_F(LaunchTest, ADeviceWithoutRoomForSixteenBlocksHasTheFirstScheduleForFewAndForMany) {
+  make_runtime();
+  for (const bool room : {true, false}) {
+    stub_.driver->room_for_large_clusters = room;
+    const char* text = room ? "hidden=262144" : "hidden=262144,x=f16";
+    const Tuning tuning = KernelId::make(spec_of(text), {90, false})->tuning;
+    const LoadedKernel& kernel = prepared(text);
+    push(kernel.where().context);
+    for (const auto& [rows, entry] :
+         {std::pair{1, KernelEntry::kFew}, {8, KernelEntry::kFew}, {9, KernelEntry::kMany}}) {
+      ASSERT_TRUE(kernel.launch(args_of(262144, rows), stream_on(kernel)).ok());
+      const KernelEntry taken = room ? entry : KernelEntry::kPacked;
+      const Schedule& schedule = schedule_of(tuning, taken);
+      EXPECT_STREQ(last().function, entry_name(taken)) << rows;
+      EXPECT_EQ(last().config.gridDimX, static_cast<unsigned>(rows * schedule.cluster));
+      EXPECT_EQ(last().config.blockDimX, static_cast<unsigned>(schedule.threads_per_row));
+      EXPECT_EQ(last().config.sharedMemBytes,
+                static_cast<unsigned>(dynamic_shared_bytes(spec_of(text), schedule)));
+    }
   }
 }
 
@@ -124,9 +152,9 @@ TEST_F(LaunchTest, ALongRowGetsTheSharedMemoryThatItsPlanAsksFor) {
   push(kernel.where().context);
   rmsjit_args args = args_of(262144, 100);
   ASSERT_TRUE(kernel.launch(args, stream_on(kernel)).ok());
-  EXPECT_STREQ(last().function, "rmsnorm_second");
+  EXPECT_STREQ(last().function, "rmsnorm_many");
   EXPECT_EQ(last().config.sharedMemBytes,
-            static_cast<unsigned>(dynamic_shared_bytes(id.spec, id.tuning.second)));
+            static_cast<unsigned>(dynamic_shared_bytes(id.spec, id.tuning.many)));
   args.x_token_stride += 1;
   ASSERT_TRUE(kernel.launch(args, stream_on(kernel)).ok());
   EXPECT_STREQ(last().function, "rmsnorm_any");

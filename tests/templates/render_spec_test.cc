@@ -79,7 +79,7 @@ TEST(RenderSpec, GivesEachMeaningfulSpecAnotherText) {
 
 TEST(RenderSpec, GivesEachTuningAnotherText) {
   const NormSpec spec = parsed("hidden=4096,residual=add,pdl=on");
-  std::vector<Tuning> tunings(12, plain_tuning());
+  std::vector<Tuning> tunings(14, plain_tuning());
   tunings[1].threads_per_row = 256;
   tunings[2].max_rows_per_block = 2;
   tunings[3].register_slots = 2;
@@ -88,11 +88,13 @@ TEST(RenderSpec, GivesEachTuningAnotherText) {
   tunings[6].trigger = Trigger::kWait;
   tunings[7].load_chunk = 2;
   tunings[8].cluster = 4;
-  tunings[9].second = {plain_tuning(), Tuning::Takes::kMany, 8};
-  tunings[10].second = tunings[9].second;
-  tunings[10].second.threads_per_row *= 2;
-  tunings[11].second = tunings[9].second;
-  tunings[11].second.weight_early = !tunings[9].second.weight_early;
+  tunings[9].many = {plain_tuning(), 8};
+  tunings[10].many = tunings[9].many;
+  tunings[10].many.threads_per_row *= 2;
+  tunings[11].many = tunings[9].many;
+  tunings[11].many.weight_early = !tunings[9].many.weight_early;
+  tunings[12].few = tunings[9].many;
+  tunings[13].few = tunings[13].many = tunings[9].many;
   std::map<std::string, size_t> seen;
   for (size_t i = 0; i < tunings.size(); ++i) {
     const auto [at, fresh] = seen.emplace(code(spec, tunings[i]), i);
@@ -101,7 +103,18 @@ TEST(RenderSpec, GivesEachTuningAnotherText) {
   }
 }
 
-TEST(RenderSpec, ASecondScheduleIsASpecOfItsOwn) {
+// Which launches take an extra schedule is no matter of code.
+TEST(RenderSpec, ABoundIsNotInTheCode) {
+  const NormSpec spec = parsed("hidden=4096");
+  Tuning tuning = plain_tuning();
+  tuning.few = tuning.many = {plain_tuning(), 1};
+  const std::string text = code(spec, tuning);
+  tuning.few.bound = 2;
+  tuning.many.bound = 7;
+  EXPECT_EQ(code(spec, tuning), text);
+}
+
+TEST(RenderSpec, AnExtraScheduleIsASpecOfItsOwn) {
   Tuning tuning;
   tuning.threads_per_row = 256;
   tuning.cluster = 8;
@@ -109,34 +122,60 @@ TEST(RenderSpec, ASecondScheduleIsASpecOfItsOwn) {
   tuning.shared_slots = 4;
   tuning.weight_early = false;
   const NormSpec spec = parsed("hidden=65536,pdl=on");
-  EXPECT_EQ(code(spec, tuning).find("Second"), std::string::npos);
-  tuning.second = {tuning, Tuning::Takes::kFew};
-  tuning.second.threads_per_row = 128;
-  tuning.second.cluster = 16;
-  tuning.second.register_slots = 4;
-  tuning.second.shared_slots = 0;
-  tuning.second.weight_early = true;
-  tuning.second.trigger = Trigger::kEnd;
+  for (const char* name : {"Few", "Many", "RMSJIT_FEW", "RMSJIT_MANY"}) {
+    EXPECT_EQ(code(spec, tuning).find(name), std::string::npos) << name;
+  }
+  tuning.few = {tuning, 1};
+  tuning.few.threads_per_row = 128;
+  tuning.few.cluster = 16;
+  tuning.few.register_slots = 4;
+  tuning.few.shared_slots = 0;
+  tuning.few.weight_early = true;
+  tuning.few.trigger = Trigger::kEnd;
+  tuning.many = {plain_tuning(), 8};
+  tuning.many.threads_per_row = 512;
   const std::string text = code(spec, tuning);
-  const std::string second = text.substr(text.find("struct Second : Spec"));
-  EXPECT_NE(text.find("#define RMSJIT_SECOND __cluster_dims__(16, 1, 1)\n"), std::string::npos);
+  const size_t few_at = text.find("struct Few : Spec"),
+               many_at = text.find("#define RMSJIT_MANY\n");
+  ASSERT_LT(few_at, many_at);
+  ASSERT_LT(many_at, text.find("struct Many : Spec"));
+  const std::string few = text.substr(few_at, many_at - few_at), many = text.substr(many_at);
+  EXPECT_NE(text.find("#define RMSJIT_FEW __cluster_dims__(16, 1, 1)\n"), std::string::npos);
   for (const char* constant :
        {"kThreads = 128,", "kMaxRows = 1,", "kCluster = 16,", "kRegisterSlots = 4,",
         "kSharedSlots = 0,", "kChunk = 4,", "kSharedBytes = 2592,", "kWeightEarly = true,",
         "kTriggerAtLoads = false,", "kTriggerAtEnd = true,"}) {
-    EXPECT_NE(second.find(constant), std::string::npos) << constant << second;
+    EXPECT_NE(few.find(constant), std::string::npos) << constant << few;
+  }
+  for (const char* constant : {"kThreads = 512,", "kCluster = 1,", "kTriggerAtLoads = true,"}) {
+    EXPECT_NE(many.find(constant), std::string::npos) << constant << many;
   }
 }
 
-TEST(RenderSpec, TheTextOfATuningSaysWhichLaunchesTheSecondScheduleTakes) {
+TEST(RenderSpec, TheTextOfATuningSaysWhichLaunchesAnExtraScheduleTakes) {
+  const Tuning plain = plain_tuning();
+  const std::string first = tuning_text(plain);
+  Tuning tuning = plain;
+  tuning.many = {plain, 8};
+  EXPECT_EQ(tuning_text(tuning), first + ",many=8(" + first + ")");
+  tuning.few = {plain, 1};
+  tuning.few.cluster = 4;
+  std::string few = first;
+  few.replace(few.find("cluster=1"), 9, "cluster=4");
+  EXPECT_EQ(tuning_text(tuning), first + ",few=1(" + few + "),many=8(" + first + ")");
+  tuning.many = {};
+  EXPECT_EQ(tuning_text(tuning), first + ",few=1(" + few + ")");
+}
+
+TEST(RenderSpec, APlanHasTheEntriesOfItsSchedules) {
   Tuning tuning = plain_tuning();
-  const std::string first = tuning_text(tuning);
-  tuning.second = {tuning, Tuning::Takes::kMany, 8};
-  EXPECT_EQ(tuning_text(tuning), first + ",second=many8(" + first + ")");
-  tuning.second.takes = Tuning::Takes::kFew;
-  EXPECT_EQ(tuning_text(tuning), first + ",second=few(" + first + ")");
-  tuning.second.takes = Tuning::Takes::kAll;
-  EXPECT_EQ(tuning_text(tuning), first + ",second=all(" + first + ")");
+  EXPECT_TRUE(has_entry(tuning, KernelEntry::kPacked) && has_entry(tuning, KernelEntry::kAny));
+  EXPECT_FALSE(has_entry(tuning, KernelEntry::kFew) || has_entry(tuning, KernelEntry::kMany));
+  tuning.few = {plain_tuning(), 1};
+  EXPECT_TRUE(has_entry(tuning, KernelEntry::kFew));
+  EXPECT_FALSE(has_entry(tuning, KernelEntry::kMany));
+  tuning.many = {plain_tuning(), 8};
+  EXPECT_TRUE(has_entry(tuning, KernelEntry::kMany));
 }
 
 TEST(RenderSpec, RendersTheReciprocalAsTheNearestFloat) {

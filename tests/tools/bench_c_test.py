@@ -11,7 +11,7 @@ import bench_results
 from benchlib import rmsjit_c
 
 HEADER = pathlib.Path(bench_results.ROOT, "runtime/include/rmsjit/rmsjit_c.h")
-PLAN = "threads=128,rows=1,second=many7(threads=256)"
+PLAN = "threads=128,rows=1,few=1(threads=64),many=7(threads=256)"
 
 
 class OldInfo(ctypes.Structure):

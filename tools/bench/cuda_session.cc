@@ -102,10 +102,10 @@ Buffer::~Buffer() {
   if (address_ != 0) cuda_->api().cuMemFree(address_);
 }
 
-void Buffer::upload(const void* from, size_t bytes, size_t at) {
-  cuda_->check(cuda_->api().cuMemcpyHtoD(address_ + at, from, bytes), "cuMemcpyHtoD");
-  // Returns once the bytes are staged, and a non-blocking stream does not wait for the rest.
-  cuda_->synchronize();
+void Buffer::upload(const void* from, size_t bytes, size_t at, CUstream stream) {
+  cuda_->check(cuda_->api().cuMemcpyHtoDAsync(address_ + at, from, bytes, stream),
+               "cuMemcpyHtoDAsync");
+  cuda_->check(cuda_->api().cuStreamSynchronize(stream), "cuStreamSynchronize");
 }
 
 void Buffer::download(void* to, size_t bytes, size_t at) const {

@@ -26,7 +26,7 @@ struct CudaError : std::runtime_error {
   X(cuDeviceGetName) X(cuDeviceGetAttribute) X(cuDevicePrimaryCtxRetain)                          \
   X(cuDevicePrimaryCtxRelease) X(cuCtxSetCurrent) X(cuCtxGetCurrent) X(cuCtxSynchronize)          \
   X(cuCtxPushCurrent) X(cuCtxPopCurrent) X(cuCtxDestroy) X(cuMemAlloc) X(cuMemFree)               \
-  X(cuMemGetInfo) X(cuMemcpyHtoD) X(cuMemcpyDtoH) X(cuMemcpyDtoDAsync) X(cuMemsetD8)              \
+  X(cuMemGetInfo) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoH) X(cuMemcpyDtoDAsync) X(cuMemsetD8)         \
   X(cuMemsetD8Async) X(cuStreamCreate) X(cuStreamDestroy) X(cuStreamSynchronize)                  \
   X(cuStreamBeginCapture) X(cuStreamEndCapture) X(cuStreamIsCapturing)                            \
   X(cuGraphInstantiateWithFlags) X(cuGraphLaunch) X(cuGraphExecDestroy) X(cuGraphDestroy)         \
@@ -77,7 +77,8 @@ class Buffer {
   ~Buffer();
   char* data() const { return reinterpret_cast<char*>(address_); }
   size_t bytes() const { return bytes_; }
-  void upload(const void* from, size_t bytes, size_t at = 0);
+  // Through the stream, and done on return.
+  void upload(const void* from, size_t bytes, size_t at = 0, CUstream stream = nullptr);
   void download(void* to, size_t bytes, size_t at = 0) const;
   void fill(unsigned char byte);
 

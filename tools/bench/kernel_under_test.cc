@@ -47,11 +47,11 @@ const std::vector<char>& piece_of(DType dtype) {
   return piece;
 }
 
-Buffer random_buffer(const Cuda& cuda, DType dtype, size_t elements) {
+Buffer random_buffer(const Cuda& cuda, DType dtype, size_t elements, CUstream stream) {
   Buffer buffer(cuda, elements * static_cast<size_t>(dtype_bytes(dtype)));
   const std::vector<char>& piece = piece_of(dtype);
   for (size_t at = 0; at < buffer.bytes(); at += piece.size()) {
-    buffer.upload(piece.data(), std::min(piece.size(), buffer.bytes() - at), at);
+    buffer.upload(piece.data(), std::min(piece.size(), buffer.bytes() - at), at, stream);
   }
   return buffer;
 }
@@ -59,16 +59,17 @@ Buffer random_buffer(const Cuda& cuda, DType dtype, size_t elements) {
 }  // namespace
 
 std::vector<TensorSet> make_tensor_sets(const Cuda& cuda, const NormSpec& spec, int64_t rows,
-                                        int sets) {
+                                        int sets, CUstream stream) {
   const size_t elements = static_cast<size_t>(rows * spec.hidden);
   std::vector<TensorSet> out(static_cast<size_t>(sets));
   for (TensorSet& set : out) {
-    set.x = random_buffer(cuda, spec.x_dtype(), elements);
+    set.x = random_buffer(cuda, spec.x_dtype(), elements, stream);
     if (spec.has_weight()) {
-      set.weight = random_buffer(cuda, spec.weight_dtype(), static_cast<size_t>(spec.hidden));
+      set.weight =
+          random_buffer(cuda, spec.weight_dtype(), static_cast<size_t>(spec.hidden), stream);
     }
     if (spec.has_residual()) {
-      set.residual = random_buffer(cuda, spec.residual_dtype_resolved(), elements);
+      set.residual = random_buffer(cuda, spec.residual_dtype_resolved(), elements, stream);
       set.residual_out = Buffer(cuda, set.residual.bytes());
     }
     set.y = Buffer(cuda, elements * static_cast<size_t>(dtype_bytes(spec.y_dtype())));
@@ -105,7 +106,7 @@ KernelUnderTest::KernelUnderTest(const Cuda& cuda, const KernelId& id, const std
   cuda.check(cuda.api().cuModuleLoadData(&module_, image.data()), "cuModuleLoadData");
   for (int i = 0; i < kKernelEntries; ++i) {
     const auto entry = static_cast<KernelEntry>(i);
-    if (entry == KernelEntry::kSecond && !id.tuning.second) continue;
+    if (!has_entry(id.tuning, entry)) continue;
     CUfunction& function = functions_[i];
     cuda.check(cuda.api().cuModuleGetFunction(&function, module_, entry_name(entry)),
                "cuModuleGetFunction");
@@ -122,24 +123,23 @@ KernelUnderTest::KernelUnderTest(const Cuda& cuda, const KernelId& id, const std
 KernelUnderTest::~KernelUnderTest() { cuda_.api().cuModuleUnload(module_); }
 
 void KernelUnderTest::launch(CUstream stream, const TensorSet& set, int64_t rows) const {
-  const bool second = facts_.second_rows.take(rows);
-  const Schedule& schedule =
-      schedule_of(id_.tuning, second ? KernelEntry::kSecond : KernelEntry::kPacked);
+  const KernelEntry entry = choose_entry(facts_, rows, facts_.extras_are_packed);
   launch(stream, contiguous_args(id_.spec, set, rows),
-         rows_per_block(schedule, facts_.has_heads, rows, facts_.multiprocessors), second);
+         rows_per_block(schedule_of(id_.tuning, entry), facts_.has_heads, rows,
+                        facts_.multiprocessors),
+         entry);
 }
 
 void KernelUnderTest::launch(CUstream stream, const rmsjit_args& args, int rows_a_block,
-                             bool second) const {
+                             KernelEntry extra) const {
   const NormSpec& spec = id_.spec;
   LaunchBlock block;
   const Status status = make_launch_block(facts_, args, block);
   if (!status.ok()) throw std::runtime_error(status.message());
   const bool packed = takes_packed(spec, id_.tuning, block.entry);
   KernelEntry entry = packed ? KernelEntry::kPacked : KernelEntry::kAny;
-  if (second && id_.tuning.second && packed == facts_.second_is_packed) {
-    entry = KernelEntry::kSecond;
-  }
+  const bool is_extra = extra == KernelEntry::kFew || extra == KernelEntry::kMany;
+  if (is_extra && has_entry(id_.tuning, extra) && packed == facts_.extras_are_packed) entry = extra;
   const Schedule& schedule = schedule_of(id_.tuning, entry);
   const int most = schedule.max_rows_per_block;
   const LaunchGrid grid = launch_grid(schedule.cluster, facts_.has_heads, args.tokens,

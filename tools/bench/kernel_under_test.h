@@ -18,9 +18,10 @@ namespace rmsjit::bench {
 struct TensorSet {
   Buffer x, weight, residual, residual_out, y;
 };
-// Random bf16/f16/f32 values, the same for each set's tensor of one role.
+// Random bf16/f16/f32 values, the same for each set's tensor of one role, brought there through
+// the stream.
 std::vector<TensorSet> make_tensor_sets(const Cuda& cuda, const NormSpec& spec, int64_t rows,
-                                        int sets);
+                                        int sets, CUstream stream = nullptr);
 
 // A launch of the library over such a set: contiguous rows, eps 1e-6.
 rmsjit_args contiguous_args(const NormSpec& spec, const TensorSet& set, int64_t rows);
@@ -33,9 +34,9 @@ class KernelUnderTest {
   KernelUnderTest& operator=(const KernelUnderTest&) = delete;
   // As the library launches `rows` contiguous rows.
   void launch(CUstream stream, const TensorSet& tensors, int64_t rows) const;
-  // With heads any block height that the entry has; of the entries that the addresses allow, the
-  // second schedule's if it is asked for and there. Throws where the library would refuse.
-  void launch(CUstream stream, const rmsjit_args& args, int rows_a_block, bool second) const;
+  // With heads any block height that the entry has; of the entries that the addresses allow,
+  // `extra` if the plan has that extra schedule. Throws where the library would refuse.
+  void launch(CUstream stream, const rmsjit_args& args, int rows_a_block, KernelEntry extra) const;
 
  private:
   const Cuda& cuda_;

@@ -18,7 +18,7 @@ std::vector<int> thread_counts(int leaves) {
   return threads;
 }
 
-constexpr int kFewestLeavesOfACluster = 1024, kFewestLeavesForFew = 256;
+constexpr int kFewestLeavesOfACluster = 512, kFewestLeavesForFew = 256;
 constexpr int kBlocks[] = {2, 4, 8};
 
 // A row of 1 to 8 leaves a thread.
@@ -50,13 +50,14 @@ std::vector<PlanCandidate> plan_candidates(const NormSpec& spec, const Target& t
       shapes.push_back({t, rows});
     }
   }
-  // Clusters: a row of 2 to 16 leaves a thread.
+  // Clusters: a row of 2 to 16 leaves a thread, short ones of at most 4.
   if (leaves >= kFewestLeavesOfACluster && target.sm >= 90) {
     for (int cluster : kBlocks) {
-      for (int t = 128; t <= 1024; t *= 2) {
+      for (int t = 64; t <= 1024; t *= 2) {
         const int row = t * cluster;
-        if (leaves <= 16 * row && leaves >= 2 * row)
-          shapes.push_back({t, 1, Trigger::kEnd, cluster});
+        const int most = leaves > 2048 ? 16 : 4;
+        if (leaves > most * row || leaves < 2 * row || (t == 64 && most == 16)) continue;
+        shapes.push_back({t, 1, Trigger::kEnd, cluster});
       }
     }
   }
@@ -64,8 +65,8 @@ std::vector<PlanCandidate> plan_candidates(const NormSpec& spec, const Target& t
     shape.trigger = trigger;
     shape.weight = weight;
     Tuning tuning = complete_tuning(spec, target, shape);
-    // It would be what every candidate launches at every row count.
-    if (tuning.second.takes == Tuning::Takes::kAll) tuning.second = {};
+    // Those of the longest rows would be what every candidate launches.
+    tuning.few = tuning.many = {};
     return tuning;
   };
   std::vector<PlanCandidate> out;
@@ -83,7 +84,7 @@ std::vector<PlanCandidate> plan_candidates(const NormSpec& spec, const Target& t
     for (Trigger trigger : triggers) {
       shape.trigger = trigger;
       if (const auto few = schedule_in_registers(spec, shape)) {
-        out.push_back({.tuning = {*few, {}}, .few = true});
+        out.push_back({.tuning = {*few, {}, {}}, .few = true});
       }
     }
   }

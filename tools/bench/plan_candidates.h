@@ -14,7 +14,7 @@ namespace rmsjit::bench {
 struct PlanCandidate {
   Tuning tuning;
   bool late = false;  // its weight, by choice
-  bool few = false;   // a second schedule for few rows: timed where it would be taken
+  bool few = false;   // an extra schedule for few rows: timed where it could be taken
 };
 
 // Every block that the fixed sum allows and that could pay: at most 16 leaves a thread; clusters in

@@ -14,87 +14,101 @@ namespace rmsjit::bench {
 namespace {
 
 constexpr double kWorthANewKey = 1.01;
-constexpr double kWorthASecondPlan = 1.03;    // of a cell
-constexpr double kWorthASecondEntry = 1.002;  // of all
-constexpr int64_t kFewestMany = 2;            // rows a multiprocessor
+constexpr double kWorthASchedule = 1.03;  // of a cell
+constexpr double kWorthAnEntry = 1.005;   // of all
+constexpr int64_t kFewestMany = 2;        // rows a multiprocessor
 constexpr int64_t kMostLeavesOfAShortRow = 64;
+constexpr double kNever = 1e30;
 
-// A plan, and perhaps another from a row count on, or a cluster for few rows.
-struct Pair {
+std::string extra_text(const TimedPlan* plan, int64_t bound) {
+  if (plan == nullptr) return "{}";
+  BlockShape shape = plan->shape;
+  shape.bound = static_cast<int>(bound);
+  return plan_text(shape);
+}
+
+// A plan with its extra schedules.
+struct PlanSet {
   const TimedPlan* first = nullptr;
-  const TimedPlan* second = nullptr;
-  int64_t from = 0;  // rows, of a second plan for many
-  double cost = 1e30;
+  const TimedPlan* few = nullptr;
+  int64_t most_blocks = 0;  // a multiprocessor, of a launch that `few` takes
+  const TimedPlan* many = nullptr;
+  int64_t from = 0;  // rows
+  double cost = kNever;
 
-  bool second_takes(const TimedPoints& points, size_t i) const {
-    if (second == nullptr) return false;
-    if (!second->few) return points.rows[i] >= from;
-    return points.rows[i] * second->shape.cluster <= points.multiprocessors;
+  // What a launch of that point takes.
+  const TimedPlan* taken(const TimedPoints& points, size_t i) const {
+    if (few != nullptr &&
+        points.rows[i] * few->shape.cluster <= most_blocks * points.multiprocessors) {
+      return few;
+    }
+    return many != nullptr && points.rows[i] >= from ? many : first;
   }
-  double us(const TimedSpec& spec, size_t g, size_t i) const {
-    return (second_takes(spec.gpus[g], i) ? second : first)->us[g][i];
+  // With what its entries cost beside time.
+  double price() const {
+    return cost * (few != nullptr ? kWorthAnEntry : 1) * (many != nullptr ? kWorthAnEntry : 1);
   }
-  // As the file has it: for many rows so many a multiprocessor that `from` is the least row count
-  // measured which is not below.
-  std::string second_text(int64_t multiprocessors) const {
-    if (second == nullptr) return "{}";
-    BlockShape shape = second->shape;
-    if (!second->few) shape.from = static_cast<int>((from - 1) / multiprocessors);
-    return plan_text(shape);
+  std::string few_text() const { return extra_text(few, most_blocks); }
+  // So many rows a multiprocessor that `from` is the least row count measured which is not below.
+  std::string many_text(int64_t multiprocessors) const {
+    return extra_text(many, (from - 1) / multiprocessors);
   }
 };
 
 class Choice {
  public:
-  Choice(const TimedSpec& spec, const std::string& current, const std::string* current_second)
+  // `few` and `many` are null where there is no file for them.
+  Choice(const TimedSpec& spec, const std::string& current, const std::string* few,
+         const std::string* many)
       : spec_(spec) {
     for (size_t g = 0; g < spec.gpus.size(); ++g) {
-      auto& best = best_.emplace_back(spec.gpus[g].size(), 1e30);
+      auto& best = best_.emplace_back(spec.gpus[g].size(), kNever);
       for (const TimedPlan& plan : spec.plans) {
         for (size_t i = 0; i < best.size(); ++i) best[i] = std::fmin(best[i], plan.us[g][i]);
       }
     }
+    for (const TimedPlan& plan : spec.plans) {
+      auto& of_plan = logs_.emplace_back(plan.us);
+      for (size_t g = 0; g < best_.size(); ++g) {
+        for (size_t i = 0; i < best_[g].size(); ++i) {
+          of_plan[g][i] = std::log(of_plan[g][i] / best_[g][i]);
+        }
+      }
+    }
     for (size_t g = 0; g < spec.gpus.size(); ++g) {
-      double least = 1e30;
+      double least = kNever;
       for (const TimedPlan& plan : spec.plans) {
         if (!plan.few) least = std::fmin(least, cost_on(g, {&plan}));
       }
       least_.push_back(least);
     }
-    Pair kept, single;
-    const auto look_at = [&](Pair pair) {
-      pair.cost = cost(pair);
-      if (pair.cost < chosen_.cost) chosen_ = pair;
-      if (pair.second == nullptr && pair.cost < single.cost) single = pair;
-      const bool same_second =
-          current_second == nullptr || pair.second_text(multiprocessors()) == *current_second;
-      if (pair.first->text() == current && same_second) kept = pair;
-    };
+    PlanSet kept;
     for (const TimedPlan& plan : spec.plans) {
       if (!eligible(plan)) continue;
-      look_at({&plan});
-      if (current_second == nullptr) continue;
-      for (const TimedPlan& second : spec.plans) {
-        for (const Pair& pair : pairs(plan, second)) {
-          if (worth_a_schedule(pair)) look_at(pair);
-        }
+      const PlanSet alone = with_cost({&plan});
+      const std::vector<PlanSet> fews = few != nullptr ? sets_with_few(plan) : no_sets();
+      const std::vector<PlanSet> manys = many != nullptr ? sets_with_many(plan) : no_sets();
+      PlanSet both = cheapest(fews);
+      const PlanSet best_many = cheapest(manys);
+      both.first = &plan;
+      both.many = best_many.many;
+      both.from = best_many.from;
+      for (const PlanSet& set : {alone, cheapest(fews), best_many, with_cost(both)}) {
+        if (set.price() < chosen_.price()) chosen_ = set;
       }
+      if (plan.text() == current) kept = like_the_files(alone, fews, manys, few, many);
     }
-    const bool pays = single.cost > kWorthASecondEntry * chosen_.cost;
-    if (!pays) chosen_ = single;
-    const bool may_stay = pays || kept.second == nullptr;
-    if (may_stay && kept.first != nullptr && kept.cost <= kWorthANewKey * chosen_.cost) {
-      chosen_ = kept;
-    }
+    if (kept.first != nullptr && kept.cost <= kWorthANewKey * chosen_.cost) chosen_ = kept;
   }
 
   // first is null: no eligible plan was timed.
-  const Pair& chosen() const { return chosen_; }
-  std::string second_text() const { return chosen_.second_text(multiprocessors()); }
+  const PlanSet& chosen() const { return chosen_; }
+  std::string many_text() const { return chosen_.many_text(multiprocessors()); }
 
   void print(bool changed) const {
     std::string plans = chosen_.first->text();
-    if (chosen_.second != nullptr) plans += ' ' + second_text();
+    if (chosen_.few != nullptr) plans += " few " + chosen_.few_text();
+    if (chosen_.many != nullptr) plans += " many " + many_text();
     std::string line =
         fmt::format("{:<44} {:<18} {:+5.1f}%", spec_.text, plans, 100 * (chosen_.cost - 1));
     each_point([&](size_t g, size_t i, double us) {
@@ -102,7 +116,7 @@ class Choice {
     });
     std::puts((line + (changed ? "  changed" : "")).c_str());
     each_point([&](size_t g, size_t i, double us) {
-      if (!(us > kWorthASecondPlan * best_[g][i])) return;
+      if (!(us > kWorthASchedule * best_[g][i])) return;
       const auto faster =
           std::find_if(spec_.plans.begin(), spec_.plans.end(),
                        [&](const TimedPlan& plan) { return plan.us[g][i] == best_[g][i]; });
@@ -127,7 +141,9 @@ class Choice {
   template <class Do>
   void each_point(const Do& work) const {
     for (size_t g = 0; g < best_.size(); ++g) {
-      for (size_t i = 0; i < best_[g].size(); ++i) work(g, i, chosen_.us(spec_, g, i));
+      for (size_t i = 0; i < best_[g].size(); ++i) {
+        work(g, i, chosen_.taken(spec_.gpus[g], i)->us[g][i]);
+      }
     }
   }
   bool eligible(const TimedPlan& plan) const {
@@ -135,77 +151,145 @@ class Choice {
     while (needed < spec_.leaves) needed *= 2;
     return !plan.few && (spec_.leaves > 32 || plan.shape.threads == needed);
   }
-  // The pairs that the two may make. A plain cluster is for many rows, as a block is; one with a
-  // residual has its registers already.
-  std::vector<Pair> pairs(const TimedPlan& first, const TimedPlan& second) const {
-    if (second.few) {
-      const bool add = spec_.column % 2 == 1;
-      if (first.shape.cluster > 1 && add) return {};
-      return {{&first, &second}};
+
+  static std::vector<PlanSet> no_sets() { return {}; }
+  static PlanSet cheapest(const std::vector<PlanSet>& sets) {
+    PlanSet best;
+    for (const PlanSet& set : sets) {
+      if (set.cost < best.cost) best = set;
     }
-    std::vector<Pair> out;
-    if (first.shape.cluster > 1 || second.shape.cluster > 1) return out;
-    const bool late = second.shape.trigger == Trigger::kWait ||
-                      second.shape.trigger == Trigger::kIssue ||
-                      second.shape.weight == WeightLoad::kLate;
-    if (spec_.leaves <= kMostLeavesOfAShortRow && late) return out;
-    for (const int64_t from : spec_.gpus.back().rows) {
-      if (from > kFewestMany * multiprocessors()) out.push_back({&first, &second, from});
-    }
-    return out;
+    return best;
   }
-  bool worth_a_schedule(const Pair& pair) const {
+  // The longest rows have extra schedules of their own (complete_tuning).
+  bool may_have_extras() const { return spec_.leaves <= kMostLeavesOfEightBlocks; }
+  std::vector<PlanSet> sets_with_few(const TimedPlan& first) const {
+    std::vector<PlanSet> sets;
+    const bool add = spec_.column % 2 == 1;
+    // A cluster with a residual has its row in registers already.
+    if (!may_have_extras() || (first.shape.cluster > 1 && add)) return sets;
+    for (const TimedPlan& few : spec_.plans) {
+      if (!few.few) continue;
+      for (int64_t blocks = 1; blocks <= kMostBlocksOfFew; blocks *= 2) {
+        PlanSet set{&first, &few, blocks};
+        if (is_worth_it(set, few)) sets.push_back(with_cost(set));
+      }
+    }
+    return sets;
+  }
+  std::vector<PlanSet> sets_with_many(const TimedPlan& first) const {
+    std::vector<PlanSet> sets;
+    if (!may_have_extras()) return sets;
+    for (const TimedPlan& many : spec_.plans) {
+      const bool late = many.shape.trigger == Trigger::kWait ||
+                        many.shape.trigger == Trigger::kIssue ||
+                        many.shape.weight == WeightLoad::kLate;
+      if (many.few || (spec_.leaves <= kMostLeavesOfAShortRow && late)) continue;
+      int64_t before = 0;
+      for (const int64_t from : spec_.gpus.back().rows) {
+        if (from <= kFewestMany * multiprocessors() || from == before) continue;
+        before = from;
+        PlanSet set{&first, nullptr, 0, &many, from};
+        if (is_worth_it(set, many)) sets.push_back(with_cost(set));
+      }
+    }
+    return sets;
+  }
+  bool is_worth_it(const PlanSet& set, const TimedPlan& extra) const {
     for (size_t g = 0; g < best_.size(); ++g) {
       for (size_t i = 0; i < best_[g].size(); ++i) {
-        if (pair.second_takes(spec_.gpus[g], i) &&
-            pair.first->us[g][i] > kWorthASecondPlan * pair.second->us[g][i]) {
+        if (set.taken(spec_.gpus[g], i) == &extra &&
+            set.first->us[g][i] > kWorthASchedule * extra.us[g][i]) {
           return true;
         }
       }
     }
     return false;
   }
-  // NaN where the GPU has not timed all of it, but for a cluster for few rows: where that would be
+  // The set of this first plan that is in the files, without what of it does not pay.
+  PlanSet like_the_files(const PlanSet& alone, const std::vector<PlanSet>& fews,
+                         const std::vector<PlanSet>& manys, const std::string* few,
+                         const std::string* many) const {
+    PlanSet kept = alone;
+    const auto names_one = [](const std::string* text) {
+      return text != nullptr && *text != "{}";
+    };
+    bool all = true;
+    if (names_one(few)) {
+      all = false;
+      for (const PlanSet& set : fews) {
+        if (set.few_text() != *few) continue;
+        kept.few = set.few;
+        kept.most_blocks = set.most_blocks;
+        all = true;
+      }
+    }
+    if (names_one(many)) {
+      bool found = false;
+      for (const PlanSet& set : manys) {
+        if (set.many_text(multiprocessors()) != *many) continue;
+        kept.many = set.many;
+        kept.from = set.from;
+        found = true;
+      }
+      all = all && found;
+    }
+    kept = with_cost(kept);
+    PlanSet less = kept;
+    less.few = nullptr;
+    all = all && kept.price() <= with_cost(less).price();
+    less = kept;
+    less.many = nullptr;
+    all = all && kept.price() <= with_cost(less).price();
+    return all ? kept : PlanSet{};
+  }
+
+  // NaN where the GPU has not timed all of it, but for a schedule for few rows: where that would be
   // taken, such a GPU counts the best that it has.
-  double cost_on(size_t g, const Pair& pair) const {
+  double cost_on(size_t g, const PlanSet& set) const {
     double sum = 0;
     for (size_t i = 0; i < best_[g].size(); ++i) {
-      const double us = pair.us(spec_, g, i);
-      if (std::isnan(us) && g + 1 != best_.size() && pair.second != nullptr && pair.second->few &&
-          pair.second_takes(spec_.gpus[g], i)) {
-        continue;
-      }
-      sum += std::log(us / best_[g][i]);
+      const TimedPlan* plan = set.taken(spec_.gpus[g], i);
+      const double of_best = logs_[static_cast<size_t>(plan - spec_.plans.data())][g][i];
+      if (std::isnan(of_best) && g + 1 != best_.size() && plan == set.few) continue;
+      sum += of_best;
     }
     return std::exp(sum / static_cast<double>(best_[g].size()));
   }
-  double cost(const Pair& pair) const {
+  PlanSet with_cost(PlanSet set) const {
     double sum = 0;
     for (size_t g = 0; g < best_.size(); ++g) {
-      const double cost = cost_on(g, pair);
-      if (g + 1 == best_.size() && std::isnan(cost)) return 1e30;
+      const double cost = cost_on(g, set);
+      if (g + 1 == best_.size() && std::isnan(cost)) {
+        set.cost = kNever;
+        return set;
+      }
       sum += std::log(std::isnan(cost) ? least_[g] : cost);
     }
-    return std::exp(sum / static_cast<double>(best_.size()));
+    set.cost = std::exp(sum / static_cast<double>(best_.size()));
+    return set;
   }
 
   const TimedSpec& spec_;
   std::vector<std::vector<double>> best_;  // a GPU, a point
-  std::vector<double> least_;              // a GPU: of the cheapest plan that it has timed
-  Pair chosen_;
+  std::vector<std::vector<std::vector<double>>>
+      logs_;                   // a plan, a GPU, a point: of its time over the best
+  std::vector<double> least_;  // a GPU: of the cheapest plan that it has timed
+  PlanSet chosen_;
 };
 
 }  // namespace
 
-int choose_plans(const std::vector<nlohmann::ordered_json>& records, PlanFile& file,
-                 PlanFile* second_file) {
+int choose_plans(const std::vector<nlohmann::ordered_json>& records, const PlanFiles& files) {
   std::puts("spec, plan, its cost over the row counts, then rows: its us / the best us");
   int changed = 0, count = 0;
   double log_cost = 0, worst = 1;
-  const auto put = [&](PlanFile& into, const TimedSpec& spec, const std::string& plan) {
-    if (into.plan(spec.leaves, spec.column) == plan) return;
-    into.set(spec.leaves, spec.column, plan);
+  const auto put = [&](PlanFile* into, const TimedSpec& spec, const std::string& plan) {
+    if (into == nullptr || into->plan(spec.leaves, spec.column) == plan) return;
+    into->set(spec.leaves, spec.column, plan);
     ++changed;
+  };
+  const auto current = [](const PlanFile* file, const TimedSpec& spec) {
+    return file == nullptr ? nullptr : &file->plan(spec.leaves, spec.column);
   };
   std::vector<TimedSpec> specs = read_tune_records(records);
   // The largest first: a size without a row of its own has the next larger one's, which is then
@@ -213,17 +297,15 @@ int choose_plans(const std::vector<nlohmann::ordered_json>& records, PlanFile& f
   std::stable_sort(specs.begin(), specs.end(),
                    [](const TimedSpec& a, const TimedSpec& b) { return a.leaves > b.leaves; });
   for (const TimedSpec& spec : specs) {
-    const std::string* second =
-        second_file == nullptr ? nullptr : &second_file->plan(spec.leaves, spec.column);
-    const Choice choice(spec, file.plan(spec.leaves, spec.column), second);
-    const Pair& chosen = choice.chosen();
+    const Choice choice(spec, *current(&files.first, spec), current(files.few, spec),
+                        current(files.many, spec));
+    const PlanSet& chosen = choice.chosen();
     if (chosen.first == nullptr) continue;
     const int before = changed;
-    const std::string first_text = chosen.first->text();
-    const std::string second_text = choice.second_text();
     if (spec.in_file) {
-      put(file, spec, first_text);
-      if (second_file != nullptr) put(*second_file, spec, second_text);
+      put(&files.first, spec, chosen.first->text());
+      put(files.few, spec, chosen.few_text());
+      put(files.many, spec, choice.many_text());
     }
     choice.print(changed != before);
     log_cost += std::log(chosen.cost);

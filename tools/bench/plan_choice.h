@@ -6,20 +6,21 @@
 // The rule. One spec has one plan for every row count, so a plan's cost is the geometric mean, over
 // a record's points (a row count, L2-warm or L2-cold), of its time over the best time of any plan
 // there; over GPUs it is the geometric mean of their costs, since the file serves them all, and so
-// over the roundings and placements of a spec that a record has. Only plans that the last GPU (of the latest record that has the spec) has timed are eligible; another
-// that has not timed one counts it as the best that it has: it hinders nothing new, and its next
-// sweep decides. The cheapest plan is chosen, but the plan that the file already has stays unless
-// another costs 1 % less: a new plan is a new key, and every bundle would have to be built again.
-// Up to 32 leaves only plans with as many threads a row as leaves are eligible, because launch_plan
-// scales such a row to smaller sizes.
+// over the roundings and placements of a spec that a record has. Only plans that the last GPU (of
+// the latest record that has the spec) has timed are eligible; another that has not timed one
+// counts it as the best that it has: it hinders nothing new, and its next sweep decides. The
+// cheapest plan is chosen, but the plan that the file already has stays unless another costs 1 %
+// less: a new plan is a new key, and every bundle would have to be built again. Up to 32 leaves
+// only plans with as many threads a row as leaves are eligible, because launch_plan scales such a
+// row to smaller sizes.
 //
-// A second schedule makes a pair, which costs what its parts cost where they are taken: another
-// plan from one of the row counts on, or a cluster in registers while each of its blocks has a
-// multiprocessor. The cheapest pair is chosen if it costs 0.2 % less than the cheapest plan and at
-// some row count its second part is more than 3 % faster than the first; it stays under the same
-// rule. For many rows of at most 64 leaves it may not trigger at the wait or at the issue of the
-// loads, or load the weight late: of many such rows the H100's records held L2-cold times only, and
-// L2-warm those cost up to 40 % (tools/bench/results/NOTES.md).
+// Extra schedules make a set, which costs what its parts cost where they are taken: another plan
+// from one of the row counts on (many), and a cluster in registers while a multiprocessor has 1, 2,
+// 4 or 8 of its blocks at most (few). Each has to make the set 0.5 % cheaper and to be more than 3
+// % faster than the first somewhere; a set stays under the same rule as a plan. For many rows of at
+// most 64 leaves it may not trigger at the wait or at the issue of the loads, or load the weight
+// late: of many such rows the H100's records held L2-cold times only, and L2-warm those cost up to
+// 40 % (tools/bench/results/NOTES.md).
 #ifndef RMSJIT_BENCH_PLAN_CHOICE_H_
 #define RMSJIT_BENCH_PLAN_CHOICE_H_
 
@@ -32,8 +33,11 @@
 
 namespace rmsjit::bench {
 
+// A multiprocessor never has more blocks of a launch that takes a schedule for few rows.
+inline constexpr int kMostBlocksOfFew = 8;
+
 // A shape as the files write it: "{128, 1, kEnd}", "{256, 1, kEnd, 8}", "{64, 1, kEnd, 1, kLate}",
-// and for many rows "{64, 1, kEnd, 1, kEarly, 15}". The one place that knows a shape's fields.
+// and with a bound "{64, 1, kEnd, 1, kEarly, 15}". The one place that knows a shape's fields.
 std::string plan_text(const BlockShape& shape);
 
 // A plan file (runtime/plans/*.inc): comments, then {leaves at most, plan, plan, ...} a line. Plans
@@ -63,12 +67,17 @@ class PlanFile {
   std::vector<Row> rows_;
 };
 
-// Chooses a plan for every spec of the records (tune_record.h), puts it into `file` and a second
-// schedule into `second` (null: none is chosen), and prints what that costs: a line a spec, and one
-// for each point at which another plan is more than 3 % faster. Returns how many plans of the files
-// changed. Throws CudaError for what is not a record.
-int choose_plans(const std::vector<nlohmann::ordered_json>& records, PlanFile& file,
-                 PlanFile* second);
+// Where the schedules of a set are written. Null: none of that kind is chosen.
+struct PlanFiles {
+  PlanFile& first;
+  PlanFile* few;
+  PlanFile* many;
+};
+
+// Chooses a set for every spec of the records (tune_record.h), puts it into the files, and prints
+// what that costs: a line a spec, and one for each point at which another plan is more than 3 %
+// faster. Returns how many plans of the files changed. Throws CudaError for what is not a record.
+int choose_plans(const std::vector<nlohmann::ordered_json>& records, const PlanFiles& files);
 
 }  // namespace rmsjit::bench
 

@@ -18,9 +18,9 @@ std::string plan_text(const BlockShape& shape) {
   std::string text = fmt::format("{{{}, {}, {}", shape.threads, shape.rows,
                                  kTriggers[static_cast<int>(shape.trigger)]);
   const bool late = shape.weight == WeightLoad::kLate;
-  if (shape.cluster > 1 || late || shape.from > 0) text += fmt::format(", {}", shape.cluster);
-  if (late || shape.from > 0) text += late ? ", kLate" : ", kEarly";
-  if (shape.from > 0) text += fmt::format(", {}", shape.from);
+  if (shape.cluster > 1 || late || shape.bound > 0) text += fmt::format(", {}", shape.cluster);
+  if (late || shape.bound > 0) text += late ? ", kLate" : ", kEarly";
+  if (shape.bound > 0) text += fmt::format(", {}", shape.bound);
   return text + '}';
 }
 

@@ -33,7 +33,7 @@ def place(code):
 
 def show(aot, folder, arch, specs):
     for item, entries in sass.compiled(aot, folder, arch, specs):
-        for name in ("rmsnorm_packed", "rmsnorm_second"):
+        for name in ("rmsnorm_packed", "rmsnorm_few", "rmsnorm_many"):
             if name in entries:
                 print(f"{item['spec_text']:62} {name[8:]:7} {place(entries[name])}")
 

@@ -41,7 +41,7 @@ struct Candidate {
   std::vector<double> us = {};  // one a point
 
   bool is_timed_at(const Point& point, int multiprocessors) const {
-    return !few || point.rows * id.tuning.cluster <= multiprocessors;
+    return !few || point.rows * id.tuning.cluster <= int64_t{kMostBlocksOfFew} * multiprocessors;
   }
 };
 
@@ -99,11 +99,12 @@ std::vector<Point> points_of(const NormSpec& spec, const std::vector<int64_t>& r
 }
 
 // Medians at one point of every kernel that is timed there, in turn round after round.
-void time_at(const Cuda& cuda, const Point& point, const std::vector<Candidate*>& work,
+void time_at(const Cuda& cuda, const Stream& stream, const Point& point,
+             const std::vector<Candidate*>& work,
              const std::vector<std::unique_ptr<KernelUnderTest>>& kernels, int rounds) {
-  const Stream stream(cuda);
-  const std::vector<TensorSet> sets = make_tensor_sets(cuda, work.front()->id.spec, point.rows,
-                                                       point.cold ? point.launches : kWarmSets);
+  const std::vector<TensorSet> sets =
+      make_tensor_sets(cuda, work.front()->id.spec, point.rows,
+                       point.cold ? point.launches : kWarmSets, stream.get());
   const Buffer other(cuda, point.cold ? kOverwrittenBytes : 0);
   const int multiprocessors = cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
   std::vector<Candidate*> timed;
@@ -135,19 +136,21 @@ void time_at(const Cuda& cuda, const Point& point, const std::vector<Candidate*>
   }
 }
 
-void time_group(const Cuda& cuda, Group& group, const std::vector<Point>& points, int rounds) {
+void time_group(const Cuda& cuda, const Stream& stream, Group& group,
+                const std::vector<Point>& points, int rounds) {
   const std::vector<Candidate*> work = group.usable();
   if (work.empty()) return;
   std::vector<std::unique_ptr<KernelUnderTest>> kernels;
   for (Candidate* c : work) {
     kernels.push_back(std::make_unique<KernelUnderTest>(cuda, c->id, c->image));
   }
-  for (const Point& point : points) time_at(cuda, point, work, kernels, rounds);
+  for (const Point& point : points) time_at(cuda, stream, point, work, kernels, rounds);
 }
 
-// On an H100 a context whose default stream had run some ten kernels started the kernels of every
-// other stream later from then on; on an H200 that comes and goes by itself, so that this is a
-// second sample (tools/bench/results/NOTES.md). A plan for PDL has to suit processes of both kinds.
+// A context whose default stream has run some ten kernels, or copies, starts the kernels of a
+// stream made by cuStreamCreate later from then on, so that other triggers are best; not those of a
+// framework's streams (tools/bench/results/NOTES.md). A plan for PDL has to suit both. Until then
+// nothing here touches the default stream.
 void use_default_stream(const Cuda& cuda) {
   Buffer buffer(cuda, 1 << 20);
   for (int i = 0; i < 100; ++i) buffer.fill(static_cast<unsigned char>(i));
@@ -234,31 +237,33 @@ nlohmann::ordered_json measure(const TuneOptions& options) {
                    tuning_text(c.id.tuning).c_str(), c.error.c_str());
     }
   }
+  const Stream stream(cuda);
   for (const bool used : {false, true}) {
     if (used) use_default_stream(cuda);
     for (Group& group : groups) {
       // Without PDL every plan takes as much longer there.
       if (used && group.spec().pdl != Pdl::kOn) continue;
-      time_group(cuda, group, points_of(group.spec(), options.rows, used), options.rounds);
+      time_group(cuda, stream, group, points_of(group.spec(), options.rows, used), options.rounds);
       write_record(record_of(cuda, groups), options.json_path);
     }
   }
   return record_of(cuda, groups);
 }
 
-// Beside sm_90.inc the second schedules' sm_90_second.inc.
-std::string path_of_second(const std::string& plans_path) {
+// Beside sm_90.inc sm_90_few.inc and sm_90_many.inc, if they are there.
+std::optional<PlanFile> extra_file(const std::string& plans_path, const char* name) {
   std::filesystem::path path(plans_path);
-  return path.replace_filename(path.stem().string() + "_second" + path.extension().string())
-      .string();
+  path.replace_filename(path.stem().string() + '_' + name + path.extension().string());
+  if (!std::filesystem::exists(path)) return {};
+  return PlanFile(path.string());
 }
 
-// A size with a row of its own in either file.
-std::vector<int64_t> sizes_of(const PlanFile& file, const std::optional<PlanFile>& second) {
+// A size with a row of its own in any file.
+std::vector<int64_t> sizes_of(const PlanFiles& files) {
   std::set<int64_t> sizes;
-  for (int64_t size : file.hidden_sizes()) sizes.insert(size);
-  if (second) {
-    for (int64_t size : second->hidden_sizes()) sizes.insert(size);
+  for (const PlanFile* file : {&files.first, files.few, files.many}) {
+    if (file == nullptr) continue;
+    for (int64_t size : file->hidden_sizes()) sizes.insert(size);
   }
   return {sizes.begin(), sizes.end()};
 }
@@ -275,21 +280,22 @@ nlohmann::ordered_json read_record(const std::string& path) {
 }  // namespace
 
 bool tune(TuneOptions options) {
-  PlanFile file(options.plans_path);
-  std::optional<PlanFile> second;
-  const std::string second_path = path_of_second(options.plans_path);
-  if (std::filesystem::exists(second_path)) second.emplace(second_path);
+  PlanFile first(options.plans_path);
+  std::optional<PlanFile> few = extra_file(options.plans_path, "few");
+  std::optional<PlanFile> many = extra_file(options.plans_path, "many");
+  const PlanFiles files{first, few ? &*few : nullptr, many ? &*many : nullptr};
   std::vector<nlohmann::ordered_json> records;
   for (const std::string& path : options.records) records.push_back(read_record(path));
   if (records.empty()) {
-    if (options.hidden.empty()) options.hidden = sizes_of(file, second);
+    if (options.hidden.empty()) options.hidden = sizes_of(files);
     records.push_back(measure(options));
   }
-  const int changed = choose_plans(records, file, second ? &*second : nullptr);
+  const int changed = choose_plans(records, files);
   if (options.check) return changed == 0;
   if (changed != 0) {
-    file.save();
-    if (second) second->save();
+    for (const PlanFile* file : {&files.first, files.few, files.many}) {
+      if (file != nullptr) file->save();
+    }
   }
   return true;
 }

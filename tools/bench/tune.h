@@ -11,9 +11,9 @@
 namespace rmsjit::bench {
 
 struct TuneOptions {
-  std::string
-      plans_path;  // the plan file, and NAME_second.inc beside it if there is one, updated in place
-  bool check = false;  // leave it, and fail if it would change
+  std::string plans_path;  // the plan file, and NAME_few.inc and NAME_many.inc beside it if they
+                           // are there, updated in place
+  bool check = false;      // leave it, and fail if it would change
   // Records (--json of earlier runs) to choose from; then nothing is measured and no GPU needed.
   std::vector<std::string> records;
 

@@ -250,7 +250,7 @@ typedef struct rmsjit_kernel_info {
   int32_t registers;
   int32_t spill_bytes;
   int32_t shared_bytes;
-  const char* plan; /* both schedules, as `rmsnorm-aot explain` prints them */
+  const char* plan; /* every schedule, as `rmsnorm-aot explain` prints them */
 } rmsjit_kernel_info;
 RMSJIT_API rmsjit_status rmsjit_kernel_info_get(const rmsjit_kernel* kernel,
                                                 rmsjit_kernel_info* info, rmsjit_error* error);

@@ -176,7 +176,7 @@ CUresult cuModuleUnload(CUmodule module) {
 }
 CUresult cuModuleGetFunction(CUfunction* function, CUmodule module, const char* name) {
   RMSJIT_STUB_ENTER_DISTURBING(kcuModuleGetFunction);
-  constexpr const char* kNames[] = {"rmsnorm_packed", "rmsnorm_any", "rmsnorm_second"};
+  constexpr const char* kNames[] = {"rmsnorm_packed", "rmsnorm_any", "rmsnorm_few", "rmsnorm_many"};
   for (size_t i = 0; i < std::size(kNames); ++i) {
     if (std::strcmp(name, kNames[i]) != 0) continue;
     module->functions[i] = {module, kNames[i], false, false};

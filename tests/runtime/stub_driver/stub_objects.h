@@ -32,7 +32,7 @@ struct CUfunc_st {
 };
 struct CUmod_st {
   CUcontext context;
-  CUfunc_st functions[3];
+  CUfunc_st functions[4];
   uint64_t hash;
 };
 

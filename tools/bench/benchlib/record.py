@@ -9,7 +9,7 @@ wait, `launches` and `kernels` the launches in the graph and the kernels that ea
 `rounds` the microseconds of each round (the same index is the same moment for all entries of a
 cell), and on rmsjit's entries `ratios` {impl: [ours / theirs, lower, upper]} against entries with
 the same pdl. `kernel`: a floor's block size; of ours `plan`, the text of the whole plan with the
-second schedule if there is one (an older library does not tell it), and
+schedules for few and for many rows if there are any (an older library does not tell it), and
 `threads_per_row`, `max_rows_per_block` and `registers`, which are the first schedule's alone.
 
 `host`: nanoseconds of a launch and of the driver's own, and their median paired difference
