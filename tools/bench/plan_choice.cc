@@ -16,7 +16,7 @@ namespace {
 constexpr double kWorthANewKey = 1.01;
 constexpr double kWorthASchedule = 1.03;  // of a cell
 constexpr double kWorthAnEntry = 1.005;   // of all
-constexpr int64_t kFewestMany = 2;        // rows a multiprocessor
+constexpr int64_t kFewestMany = 1;        // rows a multiprocessor
 constexpr int64_t kMostLeavesOfAShortRow = 64;
 constexpr double kNever = 1e30;
 
