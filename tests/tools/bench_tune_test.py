@@ -54,9 +54,9 @@ class Tune(unittest.TestCase):
 
     def test_a_plan_that_costs_more_is_replaced_in_the_file_and_no_other(self):
         text = PLANS.read_text()
-        plan = "{1024, {256, 1, kEnd}"
+        plan = "{768, {256, 1, kEnd}"
         self.assertIn(plan, text)
-        self.plans.write_text(text.replace(plan, "{1024, {128, 4, kEnd}"))
+        self.plans.write_text(text.replace(plan, "{768, {128, 4, kEnd}"))
         self.few.write_text(FEW.read_text())
         self.many.write_text(MANY.read_text())
         self.assertEqual(tune(self.plans, RECORDS, "--check").returncode, 1)
