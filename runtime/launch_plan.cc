@@ -69,10 +69,11 @@ struct Shapes {
 
 // Rows that are realigned, up to 2048 leaves. A thread a leaf while a block of such rows has
 // another beside it; many rows hide more than a row's latency, so that they have more leaves a
-// thread, and with a residual the weight late, which leaves registers for another block. Bounds are
-// so many elements a multiprocessor. Measured at 1001, 2881, 4001, 5125, 6001 and 7169 elements of
-// bf16, and with f32 at 2881, 5125 and 7169 (tools/bench/results/NOTES.md); other types have the
-// first alone.
+// thread, and with a residual the weight late, which leaves registers for another block. A single
+// row is packed where its tensors are, and then has the first. Bounds are so many elements a
+// multiprocessor. Measured at 1001, 2881, 4001, 5125, 6001 and 7169 elements of bf16, and with f32
+// at 2881, 5125 and 7169 (tools/bench/results/NOTES.md); rows of x or residual of other widths than
+// those have the first alone.
 Shapes realigned_shapes(const NormSpec& spec, const Target& target, int leaves) {
   const bool wide = leaf_elements(spec) == 4, add = spec.has_residual();
   const bool narrow = !wide && dtype_bytes(spec.x_dtype()) == 2 &&
@@ -93,9 +94,11 @@ Shapes realigned_shapes(const NormSpec& spec, const Target& target, int leaves) 
   Shapes shapes;
   shapes.first = block(has_one_each ? one_each : threads_for(256, wide && !add ? 2 : 3));
   if (wide) {
-    const bool late = leaves <= 1536 && (add || !has_one_each);
-    shapes.many = block(has_one_each ? threads_for(add ? 256 : 128, 6) : 512, add ? 30'000 : 15'000,
+    const bool longer = leaves > 1024 && leaves <= 1536;
+    const bool late = longer || (add && has_one_each);
+    shapes.many = block(longer ? 512 : threads_for(add ? 256 : 128, 6), add ? 30'000 : 15'000,
                         late ? kLate : kEarly);
+    if (shapes.many.threads >= shapes.first.threads && !longer) shapes.many = {};
   } else if (narrow && add) {
     const bool fits = target.sm >= 90;  // ptxas spills for sm_80
     if (fits && has_one_each && leaves > 256) {
@@ -106,10 +109,10 @@ Shapes realigned_shapes(const NormSpec& spec, const Target& target, int leaves) 
       return {block(256), block(one_each, 15'000), block(128, 150'000)};
     }
     shapes.many = block(threads_for(128, 4), 15'000);
+    if (shapes.many.threads >= shapes.first.threads) shapes.many = {};
   }
   // A block of 1024 threads has no other beside it.
   if (shapes.first.threads == 1024) shapes.many.bound = 1;
-  if (shapes.many.threads >= shapes.first.threads && shapes.many.weight == kEarly) shapes.many = {};
   return shapes;
 }
 
@@ -134,10 +137,10 @@ int shared_limit(const Target& target) {
   return (large ? 227 : target.sm == 80 || target.sm == 87 ? 163 : 99) * 1024 - 4096;
 }
 
-// Long rows, without a residual all of more than 16384 elements (few registers: more blocks a
-// multiprocessor hide the cluster's exchange): shared memory first, registers for what is left of
-// the row if they hold that, else the rest is read again. Measured: ptxas hoists so many loads that
-// it spills long before the held leaves fill the registers.
+// Long rows, and those of a cluster without a residual from 2048 leaves on (few registers: more
+// blocks a multiprocessor hide the cluster's exchange): shared memory first, registers for what is
+// left of the row if they hold that, else the rest is read again. Measured: ptxas hoists so many
+// loads that it spills long before the held leaves fill the registers.
 void keep_in_shared_memory(Schedule& schedule, int slots, int held, int input, int budget,
                            int shared_most) {
   schedule.load_chunk = schedule.cluster > 1 ? std::max(16 / input, 1) : input > 8 ? 1 : 2;

@@ -62,8 +62,8 @@ class LoadedKernel {
                   CUstream stream) const;
   Status recover(CUresult result, LaunchBlock& block, CUstream stream) const;
 
-  // What a launch reads comes first: three cache lines, one more for an extra schedule, and one more
-  // with PDL.
+  // What a launch reads comes first: three cache lines, one more for a schedule for many rows, and
+  // one more with PDL.
   alignas(64) TryLaunch try_launch_;  // for its layout
   decltype(&::cuLaunchKernelEx) launch_kernel_;
   Module module_;

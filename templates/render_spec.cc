@@ -123,7 +123,9 @@ std::string tuning_text(const Tuning& tuning) {
 std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target& target) {
   bool realign = false;
   for (int i = 0; i < kKernelEntries; ++i) {
-    realign |= realigns(spec, schedule_of(tuning, static_cast<KernelEntry>(i)).threads_per_row);
+    const auto entry = static_cast<KernelEntry>(i);
+    realign |=
+        has_entry(tuning, entry) && realigns(spec, schedule_of(tuning, entry).threads_per_row);
   }
   std::string text = fmt::format(
       "// {} on {}: {}\n"

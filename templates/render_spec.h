@@ -82,7 +82,7 @@ int leaves_of(const NormSpec& spec);
 bool realigns(const NormSpec& spec, int threads_per_row);
 
 // Whether this entry is for packed rows: those of extra schedules are, but where rows are
-// realigned.
+// realigned, which is then said of all schedules or none.
 bool takes_packed(const NormSpec& spec, const Tuning& tuning, KernelEntry entry);
 
 // 32-bit registers of a leaf of such elements.

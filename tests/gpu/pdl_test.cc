@@ -98,6 +98,7 @@ TEST_F(PdlTest, SchedulesForManyRowsWaitToo) {
 }
 
 TEST_F(PdlTest, SchedulesForFewRowsWaitToo) {
+  if (cuda->sm() < 90) GTEST_SKIP() << "no clusters";
   const Target target{cuda->sm()};
   const int multiprocessors = cuda->attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
   const auto has = [](const Tuning& t) { return static_cast<bool>(t.few); };

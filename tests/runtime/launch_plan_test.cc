@@ -189,13 +189,49 @@ TEST(LaunchPlan, GivesRealignedRowsAtMostThreeLeavesAThreadAndFewOthersThanMany)
       if (many) {
         ++with_many;
         EXPECT_LE(leaves, 6 * many.threads_per_row);
+        EXPECT_LE(many.threads_per_row, tuning.threads_per_row);
         EXPECT_TRUE(many.threads_per_row < tuning.threads_per_row || !many.weight_early);
         EXPECT_GT(many.bound, few.bound);
         EXPECT_EQ(many.bound > 1, tuning.threads_per_row < 1024);
       }
     }
   }
+  EXPECT_GT(with_few, 0);
   EXPECT_GT(with_many, with_few);
+}
+
+TEST(LaunchPlan, GivesRealignedRowsWhatWasMeasured) {
+  const Target target{90};
+  struct Want {
+    const char* text;
+    int few, few_bound, first, many, many_bound;
+    bool late;
+  };
+  for (const Want& want :
+       {Want{"hidden=1001", 0, 0, 128, 0, 0, false}, Want{"hidden=2881", 0, 0, 384, 128, 6, false},
+        Want{"hidden=4001", 512, 4, 256, 128, 38, false},
+        Want{"hidden=5125,pdl=on", 672, 3, 256, 128, 30, false},
+        Want{"hidden=6001,x=f16", 768, 3, 256, 128, 25, false},
+        Want{"hidden=7169", 0, 0, 512, 256, 3, false},
+        Want{"hidden=2881,residual=add", 0, 0, 384, 128, 35, true},
+        Want{"hidden=5125,residual=add", 0, 0, 672, 256, 20, true},
+        Want{"hidden=6001,residual=add", 0, 0, 768, 256, 17, true},
+        Want{"hidden=7169,residual=add", 0, 0, 512, 0, 0, false},
+        Want{"hidden=2881,x=f32", 0, 0, 736, 128, 6, false},
+        Want{"hidden=5125,x=f32", 0, 0, 1024, 512, 1, true},
+        Want{"hidden=2881,x=f32,residual=add", 0, 0, 736, 256, 11, true},
+        Want{"hidden=5125,x=f32,residual=add", 0, 0, 512, 512, 6, true}}) {
+    const Tuning tuning = launch_plan(spec_of(want.text, target), target);
+    SCOPED_TRACE(std::string(want.text) + ": " + tuning_text(tuning));
+    EXPECT_EQ(tuning.few.threads_per_row, want.few);
+    EXPECT_EQ(tuning.few.bound, want.few_bound);
+    EXPECT_EQ(tuning.threads_per_row, want.first);
+    EXPECT_EQ(tuning.many.threads_per_row, want.many);
+    EXPECT_EQ(tuning.many.bound, want.many_bound);
+    if (want.many != 0) {
+      EXPECT_EQ(tuning.many.weight_early, !want.late);
+    }
+  }
 }
 
 }  // namespace

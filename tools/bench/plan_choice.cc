@@ -205,42 +205,34 @@ class Choice {
     }
     return false;
   }
-  // The set of this first plan that is in the files, without what of it does not pay.
+  // The set of this first plan that is in the files, without what of it was not timed or does not
+  // pay.
   PlanSet like_the_files(const PlanSet& alone, const std::vector<PlanSet>& fews,
                          const std::vector<PlanSet>& manys, const std::string* few,
                          const std::string* many) const {
     PlanSet kept = alone;
-    const auto names_one = [](const std::string* text) {
-      return text != nullptr && *text != "{}";
-    };
-    bool all = true;
+    const auto names_one = [](const std::string* text) { return text != nullptr && *text != "{}"; };
     if (names_one(few)) {
-      all = false;
       for (const PlanSet& set : fews) {
         if (set.few_text() != *few) continue;
         kept.few = set.few;
         kept.most_blocks = set.most_blocks;
-        all = true;
       }
     }
     if (names_one(many)) {
-      bool found = false;
       for (const PlanSet& set : manys) {
         if (set.many_text(multiprocessors()) != *many) continue;
         kept.many = set.many;
         kept.from = set.from;
-        found = true;
       }
-      all = all && found;
     }
     kept = with_cost(kept);
-    PlanSet less = kept;
-    less.few = nullptr;
-    all = all && kept.price() <= with_cost(less).price();
-    less = kept;
-    less.many = nullptr;
-    all = all && kept.price() <= with_cost(less).price();
-    return all ? kept : PlanSet{};
+    PlanSet without_few = kept, without_many = kept;
+    without_few.few = without_many.many = nullptr;
+    for (const PlanSet& less : {with_cost(without_few), with_cost(without_many)}) {
+      if (less.price() < kept.price()) kept = less;
+    }
+    return kept;
   }
 
   // NaN where the GPU has not timed all of it, but for a schedule for few rows: where that would be

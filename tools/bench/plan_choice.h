@@ -16,11 +16,12 @@
 //
 // Extra schedules make a set, which costs what its parts cost where they are taken: another plan
 // from one of the row counts on (many), and a cluster in registers while a multiprocessor has 1, 2,
-// 4 or 8 of its blocks at most (few). Each has to make the set 0.5 % cheaper and to be more than 3
-// % faster than the first somewhere; a set stays under the same rule as a plan. For many rows of at
-// most 64 leaves it may not trigger at the wait or at the issue of the loads, or load the weight
-// late: of many such rows the H100's records held L2-cold times only, and L2-warm those cost up to
-// 40 % (tools/bench/results/NOTES.md).
+// 4 or 8 of its blocks at most (few). Of a plan there are the best of each kind, alone and
+// together. Each has to make the set 0.5 % cheaper and to be more than 3 % faster than the first
+// somewhere; a set stays under the same rule as a plan, without what of it does not pay. For many
+// rows of at most 64 leaves it may not trigger at the wait or at the issue of the loads, or load
+// the weight late: of many such rows the H100's records held L2-cold times only, and L2-warm those
+// cost up to 40 % (tools/bench/results/NOTES.md).
 #ifndef RMSJIT_BENCH_PLAN_CHOICE_H_
 #define RMSJIT_BENCH_PLAN_CHOICE_H_
 
