@@ -72,8 +72,8 @@ struct Shapes {
 // thread, and with a residual the weight late, which leaves registers for another block. A single
 // row is packed where its tensors are, and then has the first. Bounds are so many elements a
 // multiprocessor. Measured at 1001, 2881, 4001, 5125, 6001 and 7169 elements of bf16, and with f32
-// at 2881, 5125 and 7169 (tools/bench/results/NOTES.md); rows of x or residual of other widths than
-// those have the first alone.
+// at 2881, 5125 and 7169 (tools/bench/results/NOTES.md); what is neither `wide` nor `narrow` has
+// the first alone.
 Shapes realigned_shapes(const NormSpec& spec, const Target& target, int leaves) {
   const bool wide = leaf_elements(spec) == 4, add = spec.has_residual();
   const bool narrow = !wide && dtype_bytes(spec.x_dtype()) == 2 &&

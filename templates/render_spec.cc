@@ -78,8 +78,7 @@ bool realigns(const NormSpec& spec, int threads_per_row) {
 
 // As rmsnorm.cu has it: Spec::kRealign.
 bool takes_packed(const NormSpec& spec, const Tuning& tuning, KernelEntry entry) {
-  if (entry == KernelEntry::kPacked || entry == KernelEntry::kAny)
-    return entry == KernelEntry::kPacked;
+  if (entry <= KernelEntry::kAny) return entry == KernelEntry::kPacked;
   return !realigns(spec, tuning.threads_per_row);
 }
 

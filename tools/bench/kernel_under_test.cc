@@ -138,8 +138,8 @@ void KernelUnderTest::launch(CUstream stream, const rmsjit_args& args, int rows_
   if (!status.ok()) throw std::runtime_error(status.message());
   const bool packed = takes_packed(spec, id_.tuning, block.entry);
   KernelEntry entry = packed ? KernelEntry::kPacked : KernelEntry::kAny;
-  const bool is_extra = extra == KernelEntry::kFew || extra == KernelEntry::kMany;
-  if (is_extra && has_entry(id_.tuning, extra) && packed == facts_.extras_are_packed) entry = extra;
+  const bool there = extra > KernelEntry::kAny && has_entry(id_.tuning, extra);
+  if (there && packed == facts_.extras_are_packed) entry = extra;
   const Schedule& schedule = schedule_of(id_.tuning, entry);
   const int most = schedule.max_rows_per_block;
   const LaunchGrid grid = launch_grid(schedule.cluster, facts_.has_heads, args.tokens,

@@ -86,14 +86,13 @@ class Choice {
     for (const TimedPlan& plan : spec.plans) {
       if (!eligible(plan)) continue;
       const PlanSet alone = with_cost({&plan});
-      const std::vector<PlanSet> fews = few != nullptr ? sets_with_few(plan) : no_sets();
-      const std::vector<PlanSet> manys = many != nullptr ? sets_with_many(plan) : no_sets();
-      PlanSet both = cheapest(fews);
-      const PlanSet best_many = cheapest(manys);
-      both.first = &plan;
-      both.many = best_many.many;
-      both.from = best_many.from;
-      for (const PlanSet& set : {alone, cheapest(fews), best_many, with_cost(both)}) {
+      std::vector<PlanSet> fews, manys;
+      if (few != nullptr) fews = sets_with_few(plan);
+      if (many != nullptr) manys = sets_with_many(plan);
+      const PlanSet best_few = cheapest(fews), best_many = cheapest(manys);
+      const PlanSet both =
+          with_cost({&plan, best_few.few, best_few.most_blocks, best_many.many, best_many.from});
+      for (const PlanSet& set : {alone, best_few, best_many, both}) {
         if (set.price() < chosen_.price()) chosen_ = set;
       }
       if (plan.text() == current) kept = like_the_files(alone, fews, manys, few, many);
@@ -152,7 +151,6 @@ class Choice {
     return !plan.few && (spec_.leaves > 32 || plan.shape.threads == needed);
   }
 
-  static std::vector<PlanSet> no_sets() { return {}; }
   static PlanSet cheapest(const std::vector<PlanSet>& sets) {
     PlanSet best;
     for (const PlanSet& set : sets) {
@@ -263,8 +261,8 @@ class Choice {
 
   const TimedSpec& spec_;
   std::vector<std::vector<double>> best_;  // a GPU, a point
-  std::vector<std::vector<std::vector<double>>>
-      logs_;                   // a plan, a GPU, a point: of its time over the best
+  // Of a time over the best: a plan, a GPU, a point.
+  std::vector<std::vector<std::vector<double>>> logs_;
   std::vector<double> least_;  // a GPU: of the cheapest plan that it has timed
   PlanSet chosen_;
 };

@@ -11,9 +11,10 @@
 namespace rmsjit::bench {
 
 struct TuneOptions {
-  std::string plans_path;  // the plan file, and NAME_few.inc and NAME_many.inc beside it if they
-                           // are there, updated in place
-  bool check = false;      // leave it, and fail if it would change
+  // The plan file, and NAME_few.inc and NAME_many.inc beside it if they are there, updated in
+  // place.
+  std::string plans_path;
+  bool check = false;  // leave them, and fail if they would change
   // Records (--json of earlier runs) to choose from; then nothing is measured and no GPU needed.
   std::vector<std::string> records;
 
