@@ -51,8 +51,10 @@ inline RowCounts few_rows(const Tuning::Extra& few, int multiprocessors) {
 }
 inline RowCounts many_rows(const Tuning::Extra& many, int multiprocessors) {
   if (!many) return {};
-  const auto first = static_cast<uint32_t>(many.bound * multiprocessors);
-  return {first, static_cast<uint32_t>(LaunchGrid::kMostX / many.cluster + 1) - first};
+  const int64_t first = int64_t{many.bound} * multiprocessors;
+  const int64_t most = LaunchGrid::kMostX / many.cluster;
+  const int64_t end = many.end == 0 ? most + 1 : int64_t{many.end} * multiprocessors;
+  return {static_cast<uint32_t>(first), static_cast<uint32_t>(end - first)};
 }
 
 // Requires: tokens, heads > 0; heads is 1 without has_heads.

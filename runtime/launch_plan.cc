@@ -225,7 +225,7 @@ Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockSh
   }
   if (many.threads != 0) {
     const Schedule schedule = complete_schedule(spec, target, many);
-    if (schedule != tuning) tuning.many = {schedule, many.bound};
+    if (schedule != tuning) tuning.many = {schedule, many.bound, many.end};
   }
   return tuning;
 }

@@ -26,7 +26,7 @@ struct BlockShape {
   Trigger trigger = Trigger::kEnd;
   int cluster = 1;
   WeightLoad weight = WeightLoad::kEarly;
-  int bound = 0;  // Tuning::Extra's; 0 in a first schedule
+  int bound = 0, end = 0;  // Tuning::Extra's; 0 in a first schedule
 };
 
 // The rest of a schedule: what is kept in registers and how many loads are in flight, from the

@@ -112,7 +112,9 @@ int dynamic_shared_bytes(const NormSpec& spec, const Schedule& schedule) {
 std::string tuning_text(const Tuning& tuning) {
   std::string text = schedule_text(tuning);
   const auto add = [&](const char* name, const Tuning::Extra& extra) {
-    if (extra) text += fmt::format(",{}={}({})", name, extra.bound, schedule_text(extra));
+    if (!extra) return;
+    const std::string end = extra.end == 0 ? "" : fmt::format("..{}", extra.end);
+    text += fmt::format(",{}={}{}({})", name, extra.bound, end, schedule_text(extra));
   };
   add("few", tuning.few);
   add("many", tuning.many);

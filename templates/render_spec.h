@@ -51,15 +51,16 @@ struct Tuning : Schedule {
   // Another schedule for some launches, by their number of rows: an entry of its own. For packed
   // rows, but where the spec's are realigned for those that are not.
   struct Extra : Schedule {  // threads_per_row 0: there is none
-    int bound = 0;
+    int bound = 0, end = 0;
     explicit operator bool() const { return threads_per_row != 0; }
     friend bool operator==(const Extra&, const Extra&) = default;
   };
   // While a multiprocessor has `bound` blocks at most: a row is spread over more threads or blocks,
   // whose registers cost nothing there.
   Extra few;
-  // From `bound` rows a multiprocessor on, which may be all: blocks in flight hide more than a
-  // row's latency. `few` comes first.
+  // From `bound` rows a multiprocessor on, which may be all, and below `end`, if that is not 0:
+  // blocks in flight hide more than a row's latency, or a second wave of the first schedule's would
+  // be a part of one. `few` comes first.
   Extra many;
 
   friend bool operator==(const Tuning&, const Tuning&) = default;
@@ -114,7 +115,7 @@ inline bool has_entry(const Tuning& tuning, KernelEntry entry) {
 
 // "threads=256,rows=1,cluster=1,registers=4,shared=0,weight=early,trigger=loads,chunk=4", and where
 // the plan has them ",few=1(threads=...)" up to a block a multiprocessor, ",many=8(...)" from eight
-// rows a multiprocessor on: for tables, metadata and messages.
+// rows a multiprocessor on or ",many=8..20(...)" below twenty: for tables, metadata and messages.
 std::string tuning_text(const Tuning& tuning);
 
 // Requires: spec is canonical for target, tuning is valid for spec. The same arguments always give

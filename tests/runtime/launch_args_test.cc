@@ -305,6 +305,18 @@ TEST(LaunchArgs, FewComesBeforeMany) {
   }
 }
 
+TEST(LaunchArgs, ManyMayHaveAnEnd) {
+  const NormSpec spec = *parse_spec("hidden=8192");
+  Tuning tuning = one_schedule();
+  tuning.many = extra_of(512, 1, 2);
+  tuning.many.end = 5;
+  const LaunchFacts facts(spec, tuning, Target{90}, 100);
+  EXPECT_EQ(entry_of(facts, 199), KernelEntry::kPacked);
+  EXPECT_EQ(entry_of(facts, 200), KernelEntry::kMany);
+  EXPECT_EQ(entry_of(facts, 499), KernelEntry::kMany);
+  EXPECT_EQ(entry_of(facts, 500), KernelEntry::kPacked);
+}
+
 TEST(LaunchArgs, ManyAlignedRowsTakeTheirScheduleAndItsBlocks) {
   LaunchFacts facts = facts_of("hidden=512,residual=add,layout=heads");
   Tuning tuning = facts.tuning;

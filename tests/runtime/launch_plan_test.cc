@@ -67,6 +67,7 @@ void expect_legal(const NormSpec& spec, const Target& target) {
   if (t.many) {
     expect_legal(spec, many, target);
     EXPECT_EQ(many.cluster == 16, t.many.bound == 0) << "the longest rows' is for all";
+    EXPECT_TRUE(t.many.end == 0 || t.many.end > t.many.bound);
   }
   EXPECT_LE(std::max(few.cluster, many.cluster), 16);
   const bool twice = (t.few && few == t) || (t.many && many == t) || (t.few && few == many);
@@ -157,10 +158,10 @@ TEST(LaunchPlan, APlanMayHaveBothExtraSchedulesAndNoneTwice) {
   const NormSpec spec = spec_of("hidden=8192", target);
   const BlockShape one{256, 1, Trigger::kEnd}, two{512, 1, Trigger::kEnd};
   const BlockShape few{128, 1, Trigger::kEnd, 4, WeightLoad::kEarly, 2};
-  const BlockShape many{512, 1, Trigger::kEnd, 1, WeightLoad::kEarly, 7};
+  const BlockShape many{512, 1, Trigger::kEnd, 1, WeightLoad::kEarly, 7, 30};
   const Tuning both = complete_tuning(spec, target, one, few, many);
   EXPECT_EQ(both.few, (Tuning::Extra{*schedule_in_registers(spec, few), 2}));
-  EXPECT_EQ(both.many, (Tuning::Extra{complete_schedule(spec, target, many), 7}));
+  EXPECT_EQ(both.many, (Tuning::Extra{complete_schedule(spec, target, many), 7, 30}));
   const Tuning same = complete_tuning(spec, target, two, few, many);
   EXPECT_TRUE(same.few);
   EXPECT_FALSE(same.many) << "that of every launch";

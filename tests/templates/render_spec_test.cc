@@ -158,6 +158,9 @@ TEST(RenderSpec, TheTextOfATuningSaysWhichLaunchesAnExtraScheduleTakes) {
   Tuning tuning = plain;
   tuning.many = {plain, 8};
   EXPECT_EQ(tuning_text(tuning), first + ",many=8(" + first + ")");
+  tuning.many.end = 20;
+  EXPECT_EQ(tuning_text(tuning), first + ",many=8..20(" + first + ")");
+  tuning.many.end = 0;
   tuning.few = {plain, 1};
   tuning.few.cluster = 4;
   std::string few = first;

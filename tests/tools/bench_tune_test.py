@@ -134,6 +134,17 @@ class Tune(unittest.TestCase):
         # From 1000 rows on: of those measured, from 1024.
         self.expect_chosen([first, many], many="{128, 1, kEnd, 1, kLate, 10}")
 
+    def test_a_schedule_for_many_rows_may_end_where_the_first_is_faster_again(self):
+        self.start()
+        rows = (1, 512, 1024, 1536, 2048)
+        first = self.batches(256, [1.0, 2.0, 3.2, 4.4, 5.0], rows=rows)
+        many = self.batches(128, [2.0, 3.0, 3.0, 4.1, 5.5], rows=rows)
+        # Below 2000 rows, the last multiple of 100 in front of 2048.
+        self.expect_chosen([first, many], many="{128, 1, kEnd, 1, kEarly, 10, 20}")
+        again = self.batches(64, [2.0, 3.0, 3.0, 4.5, 5.0], rows=rows)
+        self.start()
+        self.expect_chosen([first, again], many="{64, 1, kEnd, 1, kEarly, 10, 15}")
+
     def test_a_cluster_takes_few_rows_where_it_is_three_percent_faster(self):
         self.start()
         single = self.batches(256, [2.0, 3.0, 4.0, 8.0])
@@ -162,10 +173,17 @@ class Tune(unittest.TestCase):
         few_text, many_text = "{128, 1, kIssue, 4, kEarly, 1}", "{128, 1, kEnd, 1, kEarly, 10}"
         done = self.expect_chosen([first, many, self.cluster([1.5])], few=few_text, many=many_text)
         self.assertIn(f"few {few_text} many {many_text}", done.stdout)
-        # What no longer pays goes, and the other stays.
+        # What is nowhere faster any more goes, and the other stays.
         self.expect_chosen([first, self.batches(128, [3.0, 3.0, 3.0, 6.0]), self.cluster([1.5])], few=few_text)
         self.start()
         self.expect_chosen([first, many, self.cluster([2.5])], many=many_text)
+
+    def test_few_and_many_rows_do_not_have_one_schedule_twice(self):
+        self.start()
+        rows = (1, 50, 1024, 2048)
+        first = self.batches(256, [2.0, 2.0, 2.6, 5.2], rows=rows)
+        for_all = {**self.cluster([9.0, 9.0, 2.5, 5.0], rows=rows), "few": False}
+        self.expect_chosen([first, for_all, self.cluster([1.5])], few="{128, 1, kIssue, 4, kEarly, 1}")
 
     def test_an_entry_has_to_make_the_plan_half_a_percent_cheaper(self):
         rows = (1, 512, 1024, 2048, 4096, 8192, 16384, 32768)
@@ -176,8 +194,10 @@ class Tune(unittest.TestCase):
         self.expect_chosen([single, self.cluster([1.93])])
         self.start("{}")
         self.expect_chosen([single, self.cluster([1.9])], few=few)
-        # One that is in the file pays too, or goes; it comes for one percent, as any plan.
-        self.expect_chosen([single, self.cluster([1.93])])
+        # One that is in the file stays while it is three percent faster somewhere.
+        self.expect_chosen([single, self.cluster([1.93])], few=few)
+        self.expect_chosen([single, self.cluster([1.95])])
+        # It comes for one percent, as any plan.
         self.expect_chosen([single, self.cluster([1.9])])
         self.expect_chosen([single, self.cluster([1.8])], few=few)
         for us, text in ((1.93, "{}"), (1.9, want)):

@@ -20,12 +20,18 @@ constexpr int64_t kFewestMany = 1;        // rows a multiprocessor
 constexpr int64_t kMostLeavesOfAShortRow = 64;
 constexpr double kNever = 1e30;
 
-std::string extra_text(const TimedPlan* plan, int64_t bound) {
+std::string extra_text(const TimedPlan* plan, int64_t bound, int64_t end = 0) {
   if (plan == nullptr) return "{}";
   BlockShape shape = plan->shape;
   shape.bound = static_cast<int>(bound);
+  shape.end = static_cast<int>(end);
   return plan_text(shape);
 }
+
+// From so many rows on, and below so many.
+struct Rows {
+  int64_t from = 0, to = INT64_MAX;
+};
 
 // A plan with its extra schedules.
 struct PlanSet {
@@ -33,7 +39,7 @@ struct PlanSet {
   const TimedPlan* few = nullptr;
   int64_t most_blocks = 0;  // a multiprocessor, of a launch that `few` takes
   const TimedPlan* many = nullptr;
-  int64_t from = 0;  // rows
+  Rows many_rows;
   double cost = kNever;
 
   // What a launch of that point takes.
@@ -42,16 +48,21 @@ struct PlanSet {
         points.rows[i] * few->shape.cluster <= most_blocks * points.multiprocessors) {
       return few;
     }
-    return many != nullptr && points.rows[i] >= from ? many : first;
+    const bool is_many = points.rows[i] >= many_rows.from && points.rows[i] < many_rows.to;
+    return many != nullptr && is_many ? many : first;
   }
   // With what its entries cost beside time.
   double price() const {
     return cost * (few != nullptr ? kWorthAnEntry : 1) * (many != nullptr ? kWorthAnEntry : 1);
   }
+  // One schedule for few and for many: an image would have its entry twice.
+  bool is_twice() const { return few != nullptr && many != nullptr && few->text() == many->text(); }
   std::string few_text() const { return extra_text(few, most_blocks); }
-  // So many rows a multiprocessor that `from` is the least row count measured which is not below.
+  // So many rows a multiprocessor that these are the least row counts measured which are not below.
   std::string many_text(int64_t multiprocessors) const {
-    return extra_text(many, (from - 1) / multiprocessors);
+    const auto bound = [&](int64_t rows) { return (rows - 1) / multiprocessors; };
+    return extra_text(many, bound(many_rows.from),
+                      many_rows.to == INT64_MAX ? 0 : bound(many_rows.to));
   }
 };
 
@@ -90,8 +101,9 @@ class Choice {
       if (few != nullptr) fews = sets_with_few(plan);
       if (many != nullptr) manys = sets_with_many(plan);
       const PlanSet best_few = cheapest(fews), best_many = cheapest(manys);
-      const PlanSet both =
-          with_cost({&plan, best_few.few, best_few.most_blocks, best_many.many, best_many.from});
+      PlanSet both = with_cost(
+          {&plan, best_few.few, best_few.most_blocks, best_many.many, best_many.many_rows});
+      if (both.is_twice()) both = alone;
       for (const PlanSet& set : {alone, best_few, best_many, both}) {
         if (set.price() < chosen_.price()) chosen_ = set;
       }
@@ -162,9 +174,7 @@ class Choice {
   bool may_have_extras() const { return spec_.leaves <= kMostLeavesOfEightBlocks; }
   std::vector<PlanSet> sets_with_few(const TimedPlan& first) const {
     std::vector<PlanSet> sets;
-    const bool add = spec_.column % 2 == 1;
-    // A cluster with a residual has its row in registers already.
-    if (!may_have_extras() || (first.shape.cluster > 1 && add)) return sets;
+    if (!may_have_extras()) return sets;
     for (const TimedPlan& few : spec_.plans) {
       if (!few.few) continue;
       for (int64_t blocks = 1; blocks <= kMostBlocksOfFew; blocks *= 2) {
@@ -174,19 +184,31 @@ class Choice {
     }
     return sets;
   }
+  // Where many rows begin and end: at row counts measured beyond one a multiprocessor.
+  std::vector<Rows> bounds_of_many() const {
+    std::vector<int64_t> counts;
+    for (const int64_t rows : spec_.gpus.back().rows) {
+      const bool is_new = counts.empty() || rows > counts.back();
+      if (is_new && rows > kFewestMany * multiprocessors()) counts.push_back(rows);
+    }
+    std::vector<Rows> bounds;
+    for (size_t i = 0; i < counts.size(); ++i) {
+      bounds.push_back({counts[i]});
+      for (size_t k = i + 1; k < counts.size(); ++k) bounds.push_back({counts[i], counts[k]});
+    }
+    return bounds;
+  }
   std::vector<PlanSet> sets_with_many(const TimedPlan& first) const {
     std::vector<PlanSet> sets;
     if (!may_have_extras()) return sets;
+    const std::vector<Rows> bounds = bounds_of_many();
     for (const TimedPlan& many : spec_.plans) {
       const bool late = many.shape.trigger == Trigger::kWait ||
                         many.shape.trigger == Trigger::kIssue ||
                         many.shape.weight == WeightLoad::kLate;
       if (many.few || (spec_.leaves <= kMostLeavesOfAShortRow && late)) continue;
-      int64_t before = 0;
-      for (const int64_t from : spec_.gpus.back().rows) {
-        if (from <= kFewestMany * multiprocessors() || from == before) continue;
-        before = from;
-        PlanSet set{&first, nullptr, 0, &many, from};
+      for (const Rows& rows : bounds) {
+        const PlanSet set{&first, nullptr, 0, &many, rows};
         if (is_worth_it(set, many)) sets.push_back(with_cost(set));
       }
     }
@@ -203,8 +225,8 @@ class Choice {
     }
     return false;
   }
-  // The set of this first plan that is in the files, without what of it was not timed or does not
-  // pay.
+  // The set of this first plan that is in the files, without what of it was not timed or is nowhere
+  // that much faster.
   PlanSet like_the_files(const PlanSet& alone, const std::vector<PlanSet>& fews,
                          const std::vector<PlanSet>& manys, const std::string* few,
                          const std::string* many) const {
@@ -221,16 +243,10 @@ class Choice {
       for (const PlanSet& set : manys) {
         if (set.many_text(multiprocessors()) != *many) continue;
         kept.many = set.many;
-        kept.from = set.from;
+        kept.many_rows = set.many_rows;
       }
     }
-    kept = with_cost(kept);
-    PlanSet without_few = kept, without_many = kept;
-    without_few.few = without_many.many = nullptr;
-    for (const PlanSet& less : {with_cost(without_few), with_cost(without_many)}) {
-      if (less.price() < kept.price()) kept = less;
-    }
-    return kept;
+    return with_cost(kept);
   }
 
   // NaN where the GPU has not timed all of it, but for a schedule for few rows: where that would be

@@ -15,10 +15,12 @@
 // row to smaller sizes.
 //
 // Extra schedules make a set, which costs what its parts cost where they are taken: another plan
-// from one of the row counts on (many), and a cluster in registers while a multiprocessor has 1, 2,
-// 4 or 8 of its blocks at most (few). Of a plan there are the best of each kind, alone and
-// together. Each has to make the set 0.5 % cheaper and to be more than 3 % faster than the first
-// somewhere; a set stays under the same rule as a plan, without what of it does not pay. For many
+// from one of the row counts on, up to a later one or to all (many), and a cluster in registers
+// while a multiprocessor has 1, 2, 4 or 8 of its blocks at most (few). Of a plan there are the best
+// of each kind, alone and together. Each has to make the set 0.5 % cheaper and to be more than 3 %
+// faster than the first somewhere. A set in the files stays under the same rule as a plan, without
+// what of it is nowhere 3 % faster any more: one that costs less may be put there by hand, for row
+// counts that matter more than their share of a record, and is not taken away again. For many
 // rows of at most 64 leaves it may not trigger at the wait or at the issue of the loads, or load
 // the weight late: of many such rows the H100's records held L2-cold times only, and L2-warm those
 // cost up to 40 % (tools/bench/results/NOTES.md).
@@ -38,7 +40,8 @@ namespace rmsjit::bench {
 inline constexpr int kMostBlocksOfFew = 8;
 
 // A shape as the files write it: "{128, 1, kEnd}", "{256, 1, kEnd, 8}", "{64, 1, kEnd, 1, kLate}",
-// and with a bound "{64, 1, kEnd, 1, kEarly, 15}". The one place that knows a shape's fields.
+// with a bound "{64, 1, kEnd, 1, kEarly, 15}" and with an end "{64, 1, kEnd, 1, kEarly, 15, 40}". The
+// one place that knows a shape's fields.
 std::string plan_text(const BlockShape& shape);
 
 // A plan file (runtime/plans/*.inc): comments, then {leaves at most, plan, plan, ...} a line. Plans

@@ -21,6 +21,7 @@ std::string plan_text(const BlockShape& shape) {
   if (shape.cluster > 1 || late || shape.bound > 0) text += fmt::format(", {}", shape.cluster);
   if (late || shape.bound > 0) text += late ? ", kLate" : ", kEarly";
   if (shape.bound > 0) text += fmt::format(", {}", shape.bound);
+  if (shape.end > 0) text += fmt::format(", {}", shape.end);
   return text + '}';
 }
 
