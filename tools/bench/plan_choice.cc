@@ -28,9 +28,9 @@ std::string extra_text(const TimedPlan* plan, int64_t bound, int64_t end = 0) {
   return plan_text(shape);
 }
 
-// From so many rows on, and below so many.
 struct Rows {
-  int64_t from = 0, to = INT64_MAX;
+  int64_t first = 0, last = INT64_MAX;
+  bool have(int64_t rows) const { return first <= rows && rows <= last; }
 };
 
 // A plan with its extra schedules.
@@ -48,8 +48,7 @@ struct PlanSet {
         points.rows[i] * few->shape.cluster <= most_blocks * points.multiprocessors) {
       return few;
     }
-    const bool is_many = points.rows[i] >= many_rows.from && points.rows[i] < many_rows.to;
-    return many != nullptr && is_many ? many : first;
+    return many != nullptr && many_rows.have(points.rows[i]) ? many : first;
   }
   // With what its entries cost beside time.
   double price() const {
@@ -58,11 +57,11 @@ struct PlanSet {
   // One schedule for few and for many: an image would have its entry twice.
   bool is_twice() const { return few != nullptr && many != nullptr && few->text() == many->text(); }
   std::string few_text() const { return extra_text(few, most_blocks); }
-  // So many rows a multiprocessor that these are the least row counts measured which are not below.
+  // The tightest multiples of the multiprocessors around these rows.
   std::string many_text(int64_t multiprocessors) const {
-    const auto bound = [&](int64_t rows) { return (rows - 1) / multiprocessors; };
-    return extra_text(many, bound(many_rows.from),
-                      many_rows.to == INT64_MAX ? 0 : bound(many_rows.to));
+    const int64_t last = many_rows.last;
+    return extra_text(many, (many_rows.first - 1) / multiprocessors,
+                      last == INT64_MAX ? 0 : last / multiprocessors + 1);
   }
 };
 
@@ -184,7 +183,7 @@ class Choice {
     }
     return sets;
   }
-  // Where many rows begin and end: at row counts measured beyond one a multiprocessor.
+  // Many rows are some of the row counts measured beyond one a multiprocessor.
   std::vector<Rows> bounds_of_many() const {
     std::vector<int64_t> counts;
     for (const int64_t rows : spec_.gpus.back().rows) {
@@ -194,7 +193,7 @@ class Choice {
     std::vector<Rows> bounds;
     for (size_t i = 0; i < counts.size(); ++i) {
       bounds.push_back({counts[i]});
-      for (size_t k = i + 1; k < counts.size(); ++k) bounds.push_back({counts[i], counts[k]});
+      for (size_t k = i; k + 1 < counts.size(); ++k) bounds.push_back({counts[i], counts[k]});
     }
     return bounds;
   }
