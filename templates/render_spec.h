@@ -58,9 +58,9 @@ struct Tuning : Schedule {
   // While a multiprocessor has `bound` blocks at most: a row is spread over more threads or blocks,
   // whose registers cost nothing there.
   Extra few;
-  // From `bound` rows a multiprocessor on, which may be all, and below `end`, if that is not 0:
-  // blocks in flight hide more than a row's latency, or a second wave of the first schedule's would
-  // be a part of one. `few` comes first.
+  // From `bound` rows a multiprocessor on, which may be all, and below `end` if that is not 0: more
+  // blocks in flight hide more than a row's latency, or fewer threads a row are one wave where the
+  // first schedule would begin a second. `few` comes first.
   Extra many;
 
   friend bool operator==(const Tuning&, const Tuning&) = default;

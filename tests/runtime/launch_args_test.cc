@@ -315,6 +315,12 @@ TEST(LaunchArgs, ManyMayHaveAnEnd) {
   EXPECT_EQ(entry_of(facts, 200), KernelEntry::kMany);
   EXPECT_EQ(entry_of(facts, 499), KernelEntry::kMany);
   EXPECT_EQ(entry_of(facts, 500), KernelEntry::kPacked);
+  // Beside one for few rows, which ends within it.
+  tuning.few = extra_of(128, 4, 10);
+  const LaunchFacts both(spec, tuning, Target{90}, 100);
+  EXPECT_EQ(entry_of(both, 250), KernelEntry::kFew);
+  EXPECT_EQ(entry_of(both, 251), KernelEntry::kMany);
+  EXPECT_EQ(entry_of(both, 500), KernelEntry::kPacked);
 }
 
 TEST(LaunchArgs, ManyAlignedRowsTakeTheirScheduleAndItsBlocks) {

@@ -81,7 +81,7 @@ TEST(LaunchArgs, EachBadArgumentIsNamedWithItsValueAndWhatIsAllowed) {
 TEST(LaunchArgs, HeadsBeyondAGridAreNamed) {
   for (const auto& [spec, most] :
        {std::pair{"hidden=1,layout=heads", int64_t{0x7fffffff}},
-        std::pair{"hidden=131072,layout=heads", int64_t{0x7fffffff} / 8}}) {
+        std::pair{"hidden=65536,layout=heads", int64_t{0x7fffffff} / 8}}) {
     const LaunchFacts facts = facts_of(spec);
     for (const auto& [tokens, heads] : {std::pair{int64_t{1}, most + 1}, {2, kMax}, {kMax, kMax}}) {
       rmsjit_args args = args_for(facts, 1, 1);

@@ -68,8 +68,9 @@ class Tune(unittest.TestCase):
         near = [self.cell(4096, 256, [1.0, 2.016]), self.cell(4096, 128, [1.0, 2.0])]
         self.assertEqual(tune(self.plans, [self.record(near)], "--check").returncode, 0)
         far = [self.cell(4096, 256, [1.0, 2.06]), self.cell(4096, 128, [1.0, 2.0])]
-        self.assertEqual(tune(self.plans, [self.record(far)]).returncode, 0)
+        done = tune(self.plans, [self.record(far)])
         self.assertEqual(self.plans.read_text(), "{512, {128, 1, kEnd}},\n")
+        self.assertIn("hidden=4096,x=bf16: not {256, 1, kEnd} any more but {128, 1, kEnd}", done.stdout)
 
     def test_a_new_size_gets_a_row_before_the_next_larger_one(self):
         self.plans.write_text("// head\n{512, {256, 1, kEnd}},\n{1 << 20, {1024, 1, kEnd}},\n")
@@ -177,6 +178,29 @@ class Tune(unittest.TestCase):
         self.expect_chosen([first, self.batches(128, [3.0, 3.0, 3.0, 6.0]), self.cluster([1.5])], few=few_text)
         self.start()
         self.expect_chosen([first, many, self.cluster([2.5])], many=many_text)
+
+    def test_a_schedule_for_many_goes_where_few_take_the_rows_at_which_it_was_faster(self):
+        rows = (1, 200, 1024, 2048)
+        first = self.batches(256, [2.0, 2.0, 3.0, 6.0], rows=rows)
+        many = self.batches(128, [3.0, 1.9, 4.0, 9.0], rows=rows)
+        few_text, many_text = "{128, 1, kIssue, 4, kEarly, 8}", "{128, 1, kEnd, 1, kEarly, 1, 3}"
+        for cluster, wanted in ((self.cluster([1.5, 1.5], rows[:2]), "{}"), (self.cluster([1.5]), many_text)):
+            self.start()
+            self.few.write_text(f"{{512, {few_text}}},\n{NO_EXTRA}")
+            self.many.write_text(f"{{512, {many_text}}},\n{NO_EXTRA}")
+            done = tune(self.plans, [self.record([first, many, cluster])])
+            self.assertEqual(self.many.read_text(), f"{{512, {wanted}}},\n{NO_EXTRA}", done.stdout)
+
+    def test_a_cluster_for_few_rows_may_stand_beside_one_of_a_fused_add(self):
+        self.plans.write_text("{512, {}, {256, 1, kEnd, 2}},\n")
+        self.few.write_text("{1 << 20, {}, {}},\n")
+        self.many.write_text("{1 << 20, {}, {}},\n")
+        for_all = {**self.cluster([2.0, 2.0], rows=(1, 2048)), "tuning": "threads=256,rows=1,cluster=2,trigger=end"}
+        cells = [{**for_all, "few": False}, self.cluster([1.5])]
+        add = [{**cell, "spec": "hidden=4096,x=bf16,residual=add"} for cell in cells]
+        self.assertEqual(tune(self.plans, [self.record(add)]).returncode, 0)
+        self.assertEqual(self.plans.read_text(), "{512, {}, {256, 1, kEnd, 2}},\n")
+        self.assertIn("{512, {}, {128, 1, kIssue, 4, kEarly, 1}},\n", self.few.read_text())
 
     def test_few_and_many_rows_do_not_have_one_schedule_twice(self):
         self.start()

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
+#include <set>
 
 #include "tools/bench/cuda_session.h"
 #include "tools/bench/tune_record.h"
@@ -185,15 +187,15 @@ class Choice {
   }
   // Many rows are some of the row counts measured beyond one a multiprocessor.
   std::vector<Rows> bounds_of_many() const {
-    std::vector<int64_t> counts;
+    std::set<int64_t> counts;
     for (const int64_t rows : spec_.gpus.back().rows) {
-      const bool is_new = counts.empty() || rows > counts.back();
-      if (is_new && rows > kFewestMany * multiprocessors()) counts.push_back(rows);
+      if (rows > kFewestMany * multiprocessors()) counts.insert(rows);
     }
     std::vector<Rows> bounds;
-    for (size_t i = 0; i < counts.size(); ++i) {
-      bounds.push_back({counts[i]});
-      for (size_t k = i; k + 1 < counts.size(); ++k) bounds.push_back({counts[i], counts[k]});
+    for (auto first = counts.begin(); first != counts.end(); ++first) {
+      for (auto last = first; last != counts.end(); ++last) {
+        bounds.push_back({*first, std::next(last) == counts.end() ? INT64_MAX : *last});
+      }
     }
     return bounds;
   }
@@ -245,6 +247,9 @@ class Choice {
         kept.many_rows = set.many_rows;
       }
     }
+    for (const TimedPlan** extra : {&kept.few, &kept.many}) {
+      if (*extra != nullptr && !is_worth_it(kept, **extra)) *extra = nullptr;
+    }
     return with_cost(kept);
   }
 
@@ -290,6 +295,9 @@ int choose_plans(const std::vector<nlohmann::ordered_json>& records, const PlanF
   double log_cost = 0, worst = 1;
   const auto put = [&](PlanFile* into, const TimedSpec& spec, const std::string& plan) {
     if (into == nullptr || into->plan(spec.leaves, spec.column) == plan) return;
+    std::puts(fmt::format("{}: not {} any more but {}", spec.text,
+                          into->plan(spec.leaves, spec.column), plan)
+                  .c_str());
     into->set(spec.leaves, spec.column, plan);
     ++changed;
   };

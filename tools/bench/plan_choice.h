@@ -40,8 +40,8 @@ namespace rmsjit::bench {
 inline constexpr int kMostBlocksOfFew = 8;
 
 // A shape as the files write it: "{128, 1, kEnd}", "{256, 1, kEnd, 8}", "{64, 1, kEnd, 1, kLate}",
-// with a bound "{64, 1, kEnd, 1, kEarly, 15}" and with an end "{64, 1, kEnd, 1, kEarly, 15, 40}". The
-// one place that knows a shape's fields.
+// with a bound "{64, 1, kEnd, 1, kEarly, 15}" and with an end "{64, 1, kEnd, 1, kEarly, 15, 40}".
+// The one place that knows a shape's fields.
 std::string plan_text(const BlockShape& shape);
 
 // A plan file (runtime/plans/*.inc): comments, then {leaves at most, plan, plan, ...} a line. Plans
