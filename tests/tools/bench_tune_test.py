@@ -146,6 +146,13 @@ class Tune(unittest.TestCase):
         self.start()
         self.expect_chosen([first, again], many="{64, 1, kEnd, 1, kEarly, 10, 11}")
 
+    def test_row_counts_between_two_multiples_of_the_multiprocessors_have_one_schedule(self):
+        rows = (1, 110, 190, 1024)
+        first = self.batches(256, [1.0, 2.0, 2.0, 5.0], rows=rows)
+        for us, many in (([2.0, 1.8, 3.0, 6.0], "{}"), ([2.0, 1.8, 1.9, 6.0], "{128, 1, kEnd, 1, kEarly, 1, 2}")):
+            self.start()
+            self.expect_chosen([first, self.batches(128, us, rows=rows)], many=many)
+
     def test_a_cluster_takes_few_rows_where_it_is_three_percent_faster(self):
         self.start()
         single = self.batches(256, [2.0, 3.0, 4.0, 8.0])

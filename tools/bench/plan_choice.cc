@@ -9,6 +9,7 @@
 #include <iterator>
 #include <set>
 
+#include "runtime/launch_grid.h"
 #include "tools/bench/cuda_session.h"
 #include "tools/bench/tune_record.h"
 
@@ -22,48 +23,50 @@ constexpr int64_t kFewestMany = 1;        // rows a multiprocessor
 constexpr int64_t kMostLeavesOfAShortRow = 64;
 constexpr double kNever = 1e30;
 
-std::string extra_text(const TimedPlan* plan, int64_t bound, int64_t end = 0) {
-  if (plan == nullptr) return "{}";
-  BlockShape shape = plan->shape;
-  shape.bound = static_cast<int>(bound);
-  shape.end = static_cast<int>(end);
-  return plan_text(shape);
-}
+// An extra schedule of a set, as the files have it.
+struct ExtraPlan {
+  const TimedPlan* plan = nullptr;
+  int bound = 0, end = 0;
 
-struct Rows {
-  int64_t first = 0, last = INT64_MAX;
-  bool have(int64_t rows) const { return first <= rows && rows <= last; }
+  std::string text() const {
+    if (plan == nullptr) return "{}";
+    BlockShape shape = plan->shape;
+    shape.bound = bound;
+    shape.end = end;
+    return plan_text(shape);
+  }
+  // What few_rows and many_rows ask of it.
+  Tuning::Extra extra() const {
+    Tuning::Extra extra;
+    if (plan == nullptr) return extra;
+    extra.threads_per_row = plan->shape.threads;
+    extra.cluster = plan->shape.cluster;
+    extra.bound = bound;
+    extra.end = end;
+    return extra;
+  }
 };
 
 // A plan with its extra schedules.
 struct PlanSet {
   const TimedPlan* first = nullptr;
-  const TimedPlan* few = nullptr;
-  int64_t most_blocks = 0;  // a multiprocessor, of a launch that `few` takes
-  const TimedPlan* many = nullptr;
-  Rows many_rows;
+  ExtraPlan few, many;
   double cost = kNever;
 
   // What a launch of that point takes.
   const TimedPlan* taken(const TimedPoints& points, size_t i) const {
-    if (few != nullptr &&
-        points.rows[i] * few->shape.cluster <= most_blocks * points.multiprocessors) {
-      return few;
-    }
-    return many != nullptr && many_rows.have(points.rows[i]) ? many : first;
+    const int multiprocessors = static_cast<int>(points.multiprocessors);
+    if (few_rows(few.extra(), multiprocessors).take(points.rows[i])) return few.plan;
+    return many_rows(many.extra(), multiprocessors).take(points.rows[i]) ? many.plan : first;
   }
   // With what its entries cost beside time.
   double price() const {
-    return cost * (few != nullptr ? kWorthAnEntry : 1) * (many != nullptr ? kWorthAnEntry : 1);
+    const int entries = (few.plan != nullptr ? 1 : 0) + (many.plan != nullptr ? 1 : 0);
+    return cost * std::pow(kWorthAnEntry, entries);
   }
   // One schedule for few and for many: an image would have its entry twice.
-  bool is_twice() const { return few != nullptr && many != nullptr && few->text() == many->text(); }
-  std::string few_text() const { return extra_text(few, most_blocks); }
-  // The tightest multiples of the multiprocessors around these rows.
-  std::string many_text(int64_t multiprocessors) const {
-    const int64_t last = many_rows.last;
-    return extra_text(many, (many_rows.first - 1) / multiprocessors,
-                      last == INT64_MAX ? 0 : last / multiprocessors + 1);
+  bool is_twice() const {
+    return few.plan != nullptr && many.plan != nullptr && few.plan->text() == many.plan->text();
   }
 };
 
@@ -102,8 +105,7 @@ class Choice {
       if (few != nullptr) fews = sets_with_few(plan);
       if (many != nullptr) manys = sets_with_many(plan);
       const PlanSet best_few = cheapest(fews), best_many = cheapest(manys);
-      PlanSet both = with_cost(
-          {&plan, best_few.few, best_few.most_blocks, best_many.many, best_many.many_rows});
+      PlanSet both = with_cost({&plan, best_few.few, best_many.many});
       if (both.is_twice()) both = alone;
       for (const PlanSet& set : {alone, best_few, best_many, both}) {
         if (set.price() < chosen_.price()) chosen_ = set;
@@ -115,12 +117,11 @@ class Choice {
 
   // first is null: no eligible plan was timed.
   const PlanSet& chosen() const { return chosen_; }
-  std::string many_text() const { return chosen_.many_text(multiprocessors()); }
 
   void print(bool changed) const {
     std::string plans = chosen_.first->text();
-    if (chosen_.few != nullptr) plans += " few " + chosen_.few_text();
-    if (chosen_.many != nullptr) plans += " many " + many_text();
+    if (chosen_.few.plan != nullptr) plans += " few " + chosen_.few.text();
+    if (chosen_.many.plan != nullptr) plans += " many " + chosen_.many.text();
     std::string line =
         fmt::format("{:<44} {:<18} {:+5.1f}%", spec_.text, plans, 100 * (chosen_.cost - 1));
     each_point([&](size_t g, size_t i, double us) {
@@ -178,23 +179,29 @@ class Choice {
     if (!may_have_extras()) return sets;
     for (const TimedPlan& few : spec_.plans) {
       if (!few.few) continue;
-      for (int64_t blocks = 1; blocks <= kMostBlocksOfFew; blocks *= 2) {
-        PlanSet set{&first, &few, blocks};
+      for (int blocks = 1; blocks <= kMostBlocksOfFew; blocks *= 2) {
+        const PlanSet set{&first, {&few, blocks}, {}};
         if (is_worth_it(set, few)) sets.push_back(with_cost(set));
       }
     }
     return sets;
   }
-  // Many rows are some of the row counts measured beyond one a multiprocessor.
-  std::vector<Rows> bounds_of_many() const {
+  struct Bounds {
+    int bound, end;
+  };
+  // Around some of the row counts measured beyond one a multiprocessor: the tightest multiples of
+  // the multiprocessors.
+  std::vector<Bounds> bounds_of_many() const {
     std::set<int64_t> counts;
     for (const int64_t rows : spec_.gpus.back().rows) {
       if (rows > kFewestMany * multiprocessors()) counts.insert(rows);
     }
-    std::vector<Rows> bounds;
+    std::vector<Bounds> bounds;
     for (auto first = counts.begin(); first != counts.end(); ++first) {
+      const auto bound = static_cast<int>((*first - 1) / multiprocessors());
       for (auto last = first; last != counts.end(); ++last) {
-        bounds.push_back({*first, std::next(last) == counts.end() ? INT64_MAX : *last});
+        const auto end = static_cast<int>(*last / multiprocessors() + 1);
+        bounds.push_back({bound, std::next(last) == counts.end() ? 0 : end});
       }
     }
     return bounds;
@@ -202,14 +209,14 @@ class Choice {
   std::vector<PlanSet> sets_with_many(const TimedPlan& first) const {
     std::vector<PlanSet> sets;
     if (!may_have_extras()) return sets;
-    const std::vector<Rows> bounds = bounds_of_many();
+    const std::vector<Bounds> bounds = bounds_of_many();
     for (const TimedPlan& many : spec_.plans) {
       const bool late = many.shape.trigger == Trigger::kWait ||
                         many.shape.trigger == Trigger::kIssue ||
                         many.shape.weight == WeightLoad::kLate;
       if (many.few || (spec_.leaves <= kMostLeavesOfAShortRow && late)) continue;
-      for (const Rows& rows : bounds) {
-        const PlanSet set{&first, nullptr, 0, &many, rows};
+      for (const auto& [bound, end] : bounds) {
+        const PlanSet set{&first, {}, {&many, bound, end}};
         if (is_worth_it(set, many)) sets.push_back(with_cost(set));
       }
     }
@@ -235,20 +242,16 @@ class Choice {
     const auto names_one = [](const std::string* text) { return text != nullptr && *text != "{}"; };
     if (names_one(few)) {
       for (const PlanSet& set : fews) {
-        if (set.few_text() != *few) continue;
-        kept.few = set.few;
-        kept.most_blocks = set.most_blocks;
+        if (set.few.text() == *few) kept.few = set.few;
       }
     }
     if (names_one(many)) {
       for (const PlanSet& set : manys) {
-        if (set.many_text(multiprocessors()) != *many) continue;
-        kept.many = set.many;
-        kept.many_rows = set.many_rows;
+        if (set.many.text() == *many) kept.many = set.many;
       }
     }
-    for (const TimedPlan** extra : {&kept.few, &kept.many}) {
-      if (*extra != nullptr && !is_worth_it(kept, **extra)) *extra = nullptr;
+    for (ExtraPlan* extra : {&kept.few, &kept.many}) {
+      if (extra->plan != nullptr && !is_worth_it(kept, *extra->plan)) *extra = {};
     }
     return with_cost(kept);
   }
@@ -260,7 +263,7 @@ class Choice {
     for (size_t i = 0; i < best_[g].size(); ++i) {
       const TimedPlan* plan = set.taken(spec_.gpus[g], i);
       const double of_best = logs_[static_cast<size_t>(plan - spec_.plans.data())][g][i];
-      if (std::isnan(of_best) && g + 1 != best_.size() && plan == set.few) continue;
+      if (std::isnan(of_best) && g + 1 != best_.size() && plan == set.few.plan) continue;
       sum += of_best;
     }
     return std::exp(sum / static_cast<double>(best_[g].size()));
@@ -317,8 +320,8 @@ int choose_plans(const std::vector<nlohmann::ordered_json>& records, const PlanF
     const int before = changed;
     if (spec.in_file) {
       put(&files.first, spec, chosen.first->text());
-      put(files.few, spec, chosen.few_text());
-      put(files.many, spec, choice.many_text());
+      put(files.few, spec, chosen.few.text());
+      put(files.many, spec, chosen.many.text());
     }
     choice.print(changed != before);
     log_cost += std::log(chosen.cost);
