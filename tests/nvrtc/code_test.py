@@ -83,7 +83,7 @@ class Code(unittest.TestCase):
                 explain = [AOT, "explain", "--spec", spec, "--arch", "sm_90", "--bundle", f"{folder}/bundle"]
                 done = subprocess.run(explain, stdout=subprocess.PIPE, text=True, check=True)
                 for entry, schedule in self.schedules(done.stdout).items():
-                    if not {"trigger=issue", "weight=early", "shared=0"} <= set(schedule.split(",")):
+                    if "trigger=issue" not in schedule:
                         continue
                     seen["residual=add" in spec] += 1
                     wanted = f"behind the issue of {self.loads_of_a_row(spec, schedule)} loads"
