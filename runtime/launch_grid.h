@@ -47,7 +47,7 @@ struct RowCounts {
 };
 inline RowCounts few_rows(const Tuning::Extra& few, int multiprocessors) {
   if (!few) return {};
-  return {0, static_cast<uint32_t>(few.bound * multiprocessors / few.cluster + 1)};
+  return {0, static_cast<uint32_t>(few.bound * multiprocessors / (2 * few.cluster) + 1)};
 }
 inline RowCounts many_rows(const Tuning::Extra& many, int multiprocessors) {
   if (!many) return {};

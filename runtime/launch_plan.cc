@@ -106,7 +106,9 @@ Shapes realigned_shapes(const NormSpec& spec, const Target& target, int leaves) 
     }
   } else if (narrow) {
     if (has_one_each && leaves > 384) {
-      return {block(256), block(one_each, 15'000), block(128, 150'000)};
+      Shapes all{block(256), block(one_each, 15'000), block(128, 150'000)};
+      all.few.bound *= 2;
+      return all;
     }
     shapes.many = block(threads_for(128, 4), 15'000);
     if (shapes.many.threads >= shapes.first.threads) shapes.many = {};
@@ -161,7 +163,7 @@ void add_sixteen_blocks(Tuning& tuning, const NormSpec& spec, const Target& targ
   const bool pdl = spec.pdl == Pdl::kOn;
   const auto registers = schedule_in_registers(spec, {256, 1, pdl ? kLoads : kEnd, 16});
   if (!pdl && !spec.has_residual()) {
-    if (registers) tuning.few = {*registers, 1};
+    if (registers) tuning.few = {*registers, 2};
     tuning.many = {complete_schedule(spec, target, {512, 1, kEnd, 16}), 0};
   } else if (registers) {
     tuning.many = {*registers, 0};
@@ -220,7 +222,8 @@ Tuning complete_tuning(const NormSpec& spec, const Target& target, const BlockSh
   }
   // Two shapes may be one schedule: without a weight, say.
   if (few.threads != 0) {
-    const auto schedule = schedule_in_registers(spec, few);
+    const auto schedule =
+        few.cluster > 1 ? schedule_in_registers(spec, few) : complete_schedule(spec, target, few);
     if (schedule && *schedule != tuning) tuning.few = {*schedule, few.bound};
   }
   if (many.threads != 0) {

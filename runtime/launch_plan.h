@@ -33,8 +33,8 @@ struct BlockShape {
 // registers that such a block leaves a thread.
 Schedule complete_schedule(const NormSpec& spec, const Target& target, const BlockShape& shape);
 
-// That of blocks which keep all of their part of a row in registers, with its loads in flight
-// together: best alone. None if they have too few.
+// That of several blocks a row which keep all of their part of it in registers, with its loads in
+// flight together: best alone. None if they have too few.
 std::optional<Schedule> schedule_in_registers(const NormSpec& spec, const BlockShape& shape);
 
 // Longer rows have sixteen blocks for every launch, where the device has room for them.

@@ -114,9 +114,16 @@ RMSJIT_DEVICE u32 funnel_shift_right(u32 low, u32 high, u32 bits) {
 
 // --- arithmetic that has to be one instruction ---
 RMSJIT_DEVICE float fused_multiply_add(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+// Volatile, so that it is not computed where reciprocal_rms takes the other.
 RMSJIT_DEVICE float rsqrt_fast(float v) {
   float r;
-  asm("rsqrt.approx.f32 %0, %1;" : "=f"(r) : "f"(v));
+  asm volatile("rsqrt.approx.f32 %0, %1;" : "=f"(r) : "f"(v));
+  return r;
+}
+// The same of a v that is no subnormal.
+RMSJIT_DEVICE float rsqrt_fast_of_normal(float v) {
+  float r;
+  asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(v));
   return r;
 }
 RMSJIT_DEVICE float rsqrt_exact(float v) { return __frsqrt_rn(v); }
@@ -129,6 +136,7 @@ RMSJIT_DEVICE float shuffle_xor(float v, int lane_mask) {
 // The value of the lane below; lane 0 gets its own.
 RMSJIT_DEVICE u32 shuffle_up(u32 v) { return __shfl_up_sync(0xffffffffu, v, 1); }
 RMSJIT_DEVICE void block_barrier() { __syncthreads(); }
+RMSJIT_DEVICE void warp_barrier() { __syncwarp(); }
 RMSJIT_DEVICE float shared_load(const float* cell) { return *cell; }
 RMSJIT_DEVICE void shared_store(float* cell, float v) { *cell = v; }
 RMSJIT_DEVICE Words<4> shared_load(const Words<4>* cell) { return *cell; }

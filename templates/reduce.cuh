@@ -8,7 +8,7 @@
 // leaf's index are [slot | warp of t | lane of t]; where a cluster has the row, its blocks take
 // turns warp by warp: [slot | warp in the block | block | lane]. Halving joins the highest bit
 // first: first the slots inside a thread, then the warps lane by lane (through shared memory), then
-// the blocks lane by lane, then the lanes by shuffle 16, 8, 4, 2, 1. T is a power of two, or there
+// the blocks lane by lane, then the lanes, 16 apart, 8, 4, 2, 1. T is a power of two, or there
 // is one slot and T is any number of whole warps: both keep the bits apart. An absent leaf is +0,
 // which changes no sum of squares, so a larger T or n than needed gives the same bits; a + b = b +
 // a makes a butterfly the same as a tree.
@@ -29,16 +29,34 @@ struct Mailbox {
 template <>
 struct Mailbox<1> {};
 
-// Shared memory of a block: the slots of h that a plan keeps here, a partial sum for each thread
-// (rows of at most a warp need none), and a cluster's mail.
+// How the lanes of a row are joined. A shuffle and its addition take some 27 cycles, and five of
+// them are half of what a short row does between its loads and its stores. Where a block has so few
+// warps that they hardly wait for each other (16 bytes for each lane of one take four cycles of the
+// multiprocessor), a thread reads the sums of several lanes, kStride apart, and joins them itself:
+// 2 to 5 % of such a row.
+template <class Spec>
+struct LaneReads {
+  enum : int {
+    kLanes = Spec::kThreads < kWarpThreads ? Spec::kThreads : kWarpThreads,
+    kWarps = Spec::kThreads < kWarpThreads ? 1 : Spec::kThreads / kWarpThreads,
+    kLeast = 8 / Spec::kLeaf > kWarps ? 8 / Spec::kLeaf : kWarps
+  };
+  enum : bool {
+    // With several rows a block only where a row has so few lanes; and not behind a branch around
+    // the loads (RowWork), where ptxas would first compute where shared memory is.
+    kPay = Spec::kCluster == 1 && kLanes >= 4 * kLeast &&
+           (Spec::kMaxRows == 1 ? kWarps <= 2 : kLanes <= 8 && (Spec::kPdl || !Spec::kResidual))
+  };
+  enum : int { kStride = kPay ? kLeast : kLanes, kCount = kLanes / kStride };
+};
+
+// Shared memory of a block: the slots of h that a plan keeps here, a partial sum for each thread,
+// and a cluster's mail.
 template <class Spec>
 struct Scratch : Mailbox<Spec::kCluster> {
-  enum : int {
-    kStash = Spec::kSharedSlots * Spec::kThreads * (HeldLeaf<Spec>::kWords / 4),
-    kPartial = Spec::kThreads > kWarpThreads ? Spec::kThreads* Spec::kMaxRows : 4
-  };
+  enum : int { kStash = Spec::kSharedSlots * Spec::kThreads * (HeldLeaf<Spec>::kWords / 4) };
   Words<4> stash[kStash > 0 ? kStash : 1];
-  float partial[kPartial];
+  float partial[Spec::kThreads * Spec::kMaxRows];
   static_assert(kStash == 0 || Spec::kMaxRows == 1, "only one long row fits a block");
 };
 
@@ -98,43 +116,74 @@ RMSJIT_DEVICE float cluster_sum(float v, Mailbox<kBlocks>& mail) {
   return halving_sum(sums);
 }
 
-// The lanes of each warp; called by whole warps.
+// The lanes of each warp that no thread has read; called by whole warps.
 template <class Spec>
 RMSJIT_DEVICE float lanes_sum(float v) {
-  enum : int { kLanes = Spec::kThreads < kWarpThreads ? Spec::kThreads : kWarpThreads };
   RMSJIT_UNROLL
-  for (int mask = kLanes / 2; mask >= 8 / Spec::kLeaf; mask /= 2) v += shuffle_xor(v, mask);
+  for (int mask = LaneReads<Spec>::kStride / 2; mask >= 8 / Spec::kLeaf; mask /= 2) {
+    v += shuffle_xor(v, mask);
+  }
   return v;
 }
-// The warps of a row, lane by lane, from where they left their sums.
-template <int kWarps>
+
+// Where a thread leaves its sum in its row's: lanes that one thread reads lie side by side.
+template <class Spec>
+RMSJIT_DEVICE u32 partial_of_thread() {
+  using Reads = LaneReads<Spec>;
+  if constexpr (Reads::kCount == 1) return thread_x();
+  const u32 lane = thread_x() % Reads::kLanes;
+  return thread_x() - lane + lane % Reads::kStride * Reads::kCount + lane / Reads::kStride;
+}
+// The warps of a row, lane by lane, from where they left their sums; then the lanes that this
+// thread reads.
+template <class Spec>
 RMSJIT_DEVICE float warps_sum(const float* row) {
-  const float* lane = row + thread_x() % kWarpThreads;
-  float warps[kWarps];
+  using Reads = LaneReads<Spec>;
+  const float* mine = row + thread_x() % Reads::kStride * Reads::kCount;
+  float sums[Reads::kCount][Reads::kWarps];
   RMSJIT_UNROLL
-  for (int i = 0; i < kWarps; ++i) warps[i] = shared_load(lane + i * kWarpThreads);
-  return halving_sum(warps);
+  for (int warp = 0; warp < Reads::kWarps; ++warp) {
+    const float* of_warp = mine + warp * Reads::kLanes;
+    if constexpr (Reads::kCount == 1) {
+      sums[0][warp] = shared_load(of_warp);
+    } else {
+      RMSJIT_UNROLL
+      for (int i = 0; i < Reads::kCount; i += 4) {
+        const Words<4> four = shared_load(reinterpret_cast<const Words<4>*>(of_warp + i));
+        RMSJIT_UNROLL
+        for (int k = 0; k < 4; ++k) sums[i + k][warp] = float_from_bits(four.w[k]);
+      }
+    }
+  }
+  float lanes[Reads::kCount];
+  RMSJIT_UNROLL
+  for (int i = 0; i < Reads::kCount; ++i) lanes[i] = halving_sum(sums[i]);
+  return halving_sum(lanes);
 }
 
 // Joins the threads of a row; every thread of the block calls it and gets its row's sum.
 template <class Spec>
 RMSJIT_DEVICE float row_sum(float v, Scratch<Spec>& scratch) {
-  enum : int { kWarps = Spec::kThreads / kWarpThreads };
-  if constexpr (kWarps > 1) {
+  using Reads = LaneReads<Spec>;
+  if constexpr (Reads::kWarps > 1 || Reads::kCount > 1) {
     float* row = scratch.partial + (Spec::kMaxRows == 1 ? 0 : thread_y() * Spec::kThreads);
-    shared_store(row + thread_x(), v);
-    block_barrier();  // every warp's partial sums are there before any warp reads them
+    shared_store(row + partial_of_thread<Spec>(), v);
+    if constexpr (Reads::kWarps > 1) {
+      block_barrier();  // every warp's partial sums are there before any warp reads them
+    } else {
+      warp_barrier();
+    }
     // Each warp reads what all have left, so that the block's accesses grow with their square: of
     // many the first one reads alone, and another barrier costs less.
-    if constexpr (kWarps > 8 && Spec::kCluster == 1) {
+    if constexpr (Reads::kWarps > 8 && Spec::kCluster == 1) {
       if (thread_x() < kWarpThreads) {
-        v = lanes_sum<Spec>(warps_sum<kWarps>(row));
+        v = lanes_sum<Spec>(warps_sum<Spec>(row));
         if (thread_x() == 0) shared_store(row, v);  // nobody else has read this cell
       }
       block_barrier();
       return shared_load(row);
     }
-    v = warps_sum<kWarps>(row);
+    v = warps_sum<Spec>(row);
   }
   if constexpr (Spec::kCluster > 1) v = cluster_sum<Spec::kThreads>(v, scratch);
   return lanes_sum<Spec>(v);

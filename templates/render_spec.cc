@@ -28,7 +28,7 @@ std::string cluster_dims(const Schedule& schedule) {
 // sizeof(Scratch<Spec>), which static_asserts this number.
 int shared_bytes(const NormSpec& spec, const Schedule& schedule) {
   const int threads = schedule.threads_per_row;
-  const int partial = threads > 32 ? threads * schedule.max_rows_per_block : 4;
+  const int partial = threads * schedule.max_rows_per_block;
   const int mail = schedule.cluster > 1 ? 128 * schedule.cluster + 16 : 0;
   const int stash = schedule.shared_slots * threads * held_leaf_words(spec) / 4;
   return 16 * (stash > 0 ? stash : 1) + 4 * partial + mail;

@@ -55,8 +55,8 @@ struct Tuning : Schedule {
     explicit operator bool() const { return threads_per_row != 0; }
     friend bool operator==(const Extra&, const Extra&) = default;
   };
-  // While a multiprocessor has `bound` blocks at most: a row is spread over more threads or blocks,
-  // whose registers cost nothing there.
+  // While two multiprocessors have `bound` blocks at most, of a row each: one is spread over more
+  // threads or blocks, whose registers cost nothing there, or over fewer, which join sooner.
   Extra few;
   // From `bound` rows a multiprocessor on, which may be all, and below `end` if that is not 0: more
   // blocks in flight hide more than a row's latency, or fewer threads a row are one wave where the
@@ -114,7 +114,7 @@ inline bool has_entry(const Tuning& tuning, KernelEntry entry) {
 }
 
 // "threads=256,rows=1,cluster=1,registers=4,shared=0,weight=early,trigger=loads,chunk=4", and where
-// the plan has them ",few=1(threads=...)" up to a block a multiprocessor, ",many=8(...)" from eight
+// the plan has them ",few=2(threads=...)" up to a block a multiprocessor, ",many=8(...)" from eight
 // rows a multiprocessor on or ",many=8..20(...)" below twenty: for tables, metadata and messages.
 std::string tuning_text(const Tuning& tuning);
 

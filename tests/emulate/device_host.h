@@ -114,6 +114,10 @@ RMSJIT_DEVICE float rsqrt_exact(float v) {
 }
 // A device's approximation is within 2^-22.9 of this.
 RMSJIT_DEVICE float rsqrt_fast(float v) { return rsqrt_exact(v); }
+// A subnormal v counts as 0, as on a device.
+RMSJIT_DEVICE float rsqrt_fast_of_normal(float v) {
+  return rsqrt_exact(v < 0x1p-126f && v > -0x1p-126f ? 0.0f : v);
+}
 
 // --- warp and block; every thread of the block calls these, a shuffle whole warps at least, from
 // the same place ---
@@ -124,6 +128,10 @@ RMSJIT_DEVICE float shuffle_xor(float v, int lane_mask, const char* file = __bui
 RMSJIT_DEVICE u32 shuffle_up(u32 v, const char* file = __builtin_FILE(),
                              unsigned line = __builtin_LINE()) {
   return emulate::on_shuffle_up(v, file, line);
+}
+RMSJIT_DEVICE void warp_barrier(const char* file = __builtin_FILE(),
+                                unsigned line = __builtin_LINE()) {
+  emulate::on_warp_barrier(file, line);
 }
 RMSJIT_DEVICE void block_barrier(const char* file = __builtin_FILE(),
                                  unsigned line = __builtin_LINE()) {

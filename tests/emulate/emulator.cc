@@ -147,7 +147,9 @@ void Machine::release_shuffle(int warp) {
   const int first = warp * kWarp;
   Thread* lanes = &threads_[static_cast<size_t>(first)];
   const int mask = current().shuffle_mask;
-  if (mask != kUp && (mask <= 0 || mask >= kWarp)) {
+  if (mask == kNoLane) {
+    block().shared.next_epoch_of_warp(thread_in_block() / kWarp);
+  } else if (mask != kUp && (mask <= 0 || mask >= kWarp)) {
     fault(fmt::format("shuffle over lane mask {}", mask));
   }
   for (int lane = 0; lane < kWarp; ++lane) {
@@ -155,7 +157,7 @@ void Machine::release_shuffle(int warp) {
       fault(fmt::format("lanes of warp {} are at different shuffles: {} and {}", warp,
                         text(lanes[lane].site), text(current().site)));
     }
-    const int source = mask == kUp ? std::max(lane - 1, 0) : lane ^ mask;
+    const int source = mask == kUp ? std::max(lane - 1, 0) : mask == kNoLane ? lane : lane ^ mask;
     lanes[lane].shuffle_result = lanes[source].shuffle_value;
     lanes[lane].state = State::kReady;
     ready_.insert(first + lane);

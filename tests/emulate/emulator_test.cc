@@ -31,6 +31,8 @@ enum class Bug {
   kStoreTwice,
   kReadAfterOthersWrite,
   kSharedRace,
+  kMissingWarpBarrier,
+  kReadOfAnotherWarp,
   kSharedOutside,
   kSharedNeverWritten,
   kWaitForgotten,
@@ -49,6 +51,7 @@ struct ToyParams {
 
 struct ToyScratch {
   float warp_sums[2];
+  float lanes[kThreads];
   float spare;
 };
 
@@ -75,6 +78,14 @@ void before_sum(const ToyParams& p, u32 t) {
   if (is(p, Bug::kStoreToInput) && t == 0) store(const_cast<float*>(p.x), 0);
 }
 
+// The sum of a thread and its neighbour, through shared memory.
+float with_neighbour(const ToyParams& p, ToyScratch& scratch, float v) {
+  const u32 t = thread_x();
+  shared_store(&scratch.lanes[t], v);
+  if (!is(p, Bug::kMissingWarpBarrier)) warp_barrier();
+  return v + shared_load(&scratch.lanes[is(p, Bug::kReadOfAnotherWarp) ? t ^ 32 : t ^ 1]);
+}
+
 void after_sum(const ToyParams& p, u32 t, float total) {
   const u32 neighbour = is(p, Bug::kReadAfterOthersWrite) ? (t + 1) % kThreads : t;
   const float old = load(p.in_place + neighbour);
@@ -87,6 +98,7 @@ void after_sum(const ToyParams& p, u32 t, float total) {
 void toy(const ToyParams& p, ToyScratch& scratch) {
   const u32 t = thread_x();
   if (t < 2) shared_store(&scratch.warp_sums[t], 0.0f);
+  shared_store(&scratch.lanes[t], 0.0f);
   block_barrier();
   before_sum(p, t);
   float sum = load(p.x + t);
@@ -96,10 +108,11 @@ void toy(const ToyParams& p, ToyScratch& scratch) {
   } else {
     sum += shuffle_xor(sum, is(p, Bug::kShuffleMasksDiffer) && t == 3 ? 8 : 16);
   }
-  for (int mask = 8; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
+  for (int mask = 8; mask > 1; mask /= 2) sum += shuffle_xor(sum, mask);
+  sum = with_neighbour(p, scratch, sum);
   if (t % 32 == 0) shared_store(&scratch.warp_sums[t / 32], sum);
   if (is(p, Bug::kSharedRace)) shared_store(&scratch.spare, 1.0f);
-  if (is(p, Bug::kSharedOutside) && t == 0) shared_store(scratch.warp_sums + 3, 1.0f);
+  if (is(p, Bug::kSharedOutside) && t == 0) shared_store(&scratch.spare + 1, 1.0f);
   if (is(p, Bug::kBarriersAtTwoPlaces) && t < 32) {
     block_barrier();
   } else if (!is(p, Bug::kMissingBarrier) && !(is(p, Bug::kBarrierForOneWarp) && t < 32)) {
@@ -194,6 +207,8 @@ TEST(Emulator, FindsEveryPlantedBug) {
       {Bug::kStoreToInput, false, "x, which is only read"},
       {Bug::kStoreTwice, false, "written twice"},
       {Bug::kSharedRace, false, "with no barrier"},
+      {Bug::kMissingWarpBarrier, false, "with no barrier after thread"},
+      {Bug::kReadOfAnotherWarp, false, "with no barrier after thread"},
       {Bug::kSharedOutside, false, "outside the shared array"},
       {Bug::kSharedNeverWritten, false, "before anything is written"},
       {Bug::kWaitForgotten, true, "load of x before the PDL wait"},

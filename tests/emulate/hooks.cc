@@ -54,6 +54,7 @@ unsigned on_shuffle_xor(unsigned bits, int lane_mask, const char* file, unsigned
 unsigned on_shuffle_up(unsigned bits, const char* file, unsigned line) {
   return machine().shuffle(bits, kUp, {file, line});
 }
+void on_warp_barrier(const char* file, unsigned line) { machine().warp_barrier({file, line}); }
 void on_barrier(const char* file, unsigned line) { machine().barrier({file, line}); }
 
 void on_cluster_arrive(const char* file, unsigned line) { machine().cluster_arrive({file, line}); }

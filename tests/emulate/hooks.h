@@ -25,6 +25,7 @@ void on_pdl_trigger();
 // file and line: the call in the template.
 unsigned on_shuffle_xor(unsigned bits, int lane_mask, const char* file, unsigned line);
 unsigned on_shuffle_up(unsigned bits, const char* file, unsigned line);
+void on_warp_barrier(const char* file, unsigned line);
 void on_barrier(const char* file, unsigned line);
 
 // block: its rank in the cluster; cell and gate are this block's.

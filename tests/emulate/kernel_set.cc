@@ -58,7 +58,8 @@ void force_homes(const NormSpec& spec, int turn, Tuning& tuning) {
 }
 
 // For few rows: where the row has a cluster that keeps it in shared memory, the same blocks in
-// registers, or twice as many with half of the threads; else in every other plan a cluster of two.
+// registers, or twice as many with half of the threads; else in every other plan a cluster of two,
+// and in the others one row a block of one or two warps, if it is that short.
 void force_few(const NormSpec& spec, int turn, Tuning& tuning) {
   const bool odd = turn % 2 == 1;
   const auto trigger = static_cast<Trigger>((turn + 1) % kTriggers);
@@ -73,10 +74,12 @@ void force_few(const NormSpec& spec, int turn, Tuning& tuning) {
     few.register_slots = few.load_chunk = (leaves + row_threads - 1) / row_threads;
     few.shared_slots = 0;
     few.weight_early = true;
-    tuning.few = {few, 1};
+    tuning.few = {few, 2};
   } else if (odd && leaves >= 64 && leaves <= 2048) {
     const auto few = schedule_in_registers(spec, {leaves >= 512 ? 256 : 32, 1, trigger, 2});
-    if (few) tuning.few = {*few, 1};
+    if (few) tuning.few = {*few, 2};
+  } else if (!odd && leaves <= 64 && !realigns(spec, 32)) {
+    tuning.few = {complete_schedule(spec, kTarget, {leaves <= 32 ? 32 : 64, 1, trigger}), 1};
   }
 }
 

@@ -19,7 +19,7 @@
 namespace rmsjit::emulate {
 
 inline constexpr int kWarp = 32;
-inline constexpr int kUp = -1;
+inline constexpr int kUp = -1, kNoLane = -2;
 inline constexpr size_t kStackBytes = 512 * 1024;
 
 // A call in the template.
@@ -42,7 +42,7 @@ struct Thread {
   Site site;
   uint32_t shuffle_value = 0;
   uint32_t shuffle_result = 0;
-  int shuffle_mask = 0;  // kUp, or what is xored to the lane
+  int shuffle_mask = 0;  // kUp, kNoLane (a barrier of the warp), or what is xored to the lane
 };
 
 struct Block {
@@ -75,6 +75,7 @@ class Machine {
   void step();
   void fault(std::string what);
   void barrier(Site site);
+  void warp_barrier(Site site) { shuffle(0, kNoLane, site); }
   uint32_t shuffle(uint32_t value, int mask, Site site);
   void cluster_arrive(Site site);
   void cluster_wait(Site site);

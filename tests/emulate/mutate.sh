@@ -9,7 +9,7 @@ set -euo pipefail
 build=$(cd "$1" && pwd)
 shift
 root=$(cd "$(dirname "$0")/../.." && pwd)
-every=${EVERY:-10}  # no multiple of 3: every third kernel has eps 0
+every=${EVERY:-10}  # no multiple of 3: every third kernel has eps 0, another a subnormal one
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 units=4

@@ -8,6 +8,7 @@ bug wrong_divisor row_math.cuh 'fused_multiply_add(sum, Spec::inv_hidden(), eps)
   'fused_multiply_add(sum, 1.0f / (Spec::kHidden + 1), eps)'
 bug eps_not_fused row_math.cuh 'fused_multiply_add(sum, Spec::inv_hidden(), eps)' \
   'sum * Spec::inv_hidden() + eps'
+bug subnormals_are_zero row_math.cuh 'eps >= 0x1p-126f' 'eps > 0.0f'
 bug zero_row_not_guarded row_math.cuh 'return m == 0.0f ? 0.0f : root;' 'return root;'
 bug one_plus_forgotten row_math.cuh 'w = {1.0f + w.low, 1.0f + w.high};' ';'
 bug weight_before_rounding row_math.cuh 'if constexpr (Spec::kRoundTwice) {' \
@@ -28,15 +29,20 @@ bug slots_in_sequence reduce.cuh \
   'return halving_sum<kFirst, 2 * kStep>(v) + halving_sum<kFirst + kStep, 2 * kStep>(v);' \
   'float s = 0; for (int i = 0; i < kCount; ++i) s += v[i]; return s;'
 bug lanes_in_other_order reduce.cuh \
-  'for (int mask = kLanes / 2; mask >= 8 / Spec::kLeaf; mask /= 2)' \
-  'for (int mask = 8 / Spec::kLeaf; mask < kLanes; mask *= 2)'
+  'for (int mask = LaneReads<Spec>::kStride / 2; mask >= 8 / Spec::kLeaf; mask /= 2)' \
+  'for (int mask = 8 / Spec::kLeaf; mask < LaneReads<Spec>::kStride; mask *= 2)'
+bug lanes_lie_as_they_are reduce.cuh \
+  'lane % Reads::kStride * Reads::kCount + lane / Reads::kStride' 'lane'
+bug read_lanes_in_sequence reduce.cuh 'return halving_sum(lanes);' \
+  'float s = 0; for (int i = 0; i < Reads::kCount; ++i) s += lanes[i]; return s;'
+bug missing_warp_barrier reduce.cuh 'warp_barrier();' ';'
 bug last_shuffle_missing reduce.cuh 'mask >= 8 / Spec::kLeaf' 'mask > 8 / Spec::kLeaf'
 bug missing_barrier reduce.cuh 'block_barrier();' ';'
 bug barrier_of_first_warp reduce.cuh 'block_barrier();' 'if (thread_x() < 32) block_barrier();'
 bug one_warp_tells_too_soon reduce.cuh '      block_barrier();
       return shared_load(row);' '      return shared_load(row);'
-bug one_warp_leaves_half reduce.cuh 'v = lanes_sum<Spec>(warps_sum<kWarps>(row));' \
-  'v = lanes_sum<Spec>(warps_sum<kWarps / 2>(row));'
+bug one_warp_reads_its_own reduce.cuh 'v = lanes_sum<Spec>(warps_sum<Spec>(row));' \
+  'v = lanes_sum<Spec>(v);'
 bug scratch_of_first_row reduce.cuh 'Spec::kMaxRows == 1 ? 0 : thread_y() * Spec::kThreads' '0'
 
 # --- which element, which row ---

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
 #include <limits>
 #include <string_view>
 
@@ -19,6 +20,8 @@ constexpr const char* kKinds[] = {"normal", "small",   "last_only", "outlier", "
                                   "huge",   "cancels", "normal"};
 constexpr const char* kLongKinds[] = {"normal", "last_only", "outlier"};
 constexpr int64_t kLong = 10000;
+// None, a subnormal number, and what models have.
+constexpr float kEps[] = {0.0f, 1e-40f, 1e-5f};
 
 std::vector<float> decode_all(DType dtype, const std::vector<uint32_t>& bits) {
   std::vector<float> values;
@@ -71,7 +74,7 @@ std::vector<float> RowPool::values(const char* kind_text, bool residual) {
 }
 
 RowPool::RowPool(const NormSpec& spec, uint32_t seed)
-    : spec_(spec), eps_(seed % 3 == 0 ? 0.0f : 1e-5f), random_(seed) {
+    : spec_(spec), eps_(kEps[seed % std::size(kEps)]), random_(seed) {
   if (spec.has_weight()) {
     std::vector<float> w(static_cast<size_t>(spec.hidden));
     for (float& v : w) v = (spec.weight_form == WeightForm::kOnePlus ? 0.0f : 1.0f) + normal();

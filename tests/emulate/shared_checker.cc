@@ -11,6 +11,7 @@ void SharedChecker::begin_block(const void* base, size_t bytes) {
   base_ = static_cast<const char*>(base);
   cells_.assign(bytes / sizeof(float), Cell{});
   epoch_ = 1;
+  warp_epochs_.fill(0);
   gate_ = nullptr;
 }
 
@@ -18,6 +19,12 @@ SharedChecker::Cell* SharedChecker::find(const void* cell, unsigned bytes) {
   const auto offset = reinterpret_cast<uintptr_t>(cell) - reinterpret_cast<uintptr_t>(base_);
   if (offset % bytes != 0 || (offset + bytes) / sizeof(float) > cells_.size()) return nullptr;
   return &cells_[offset / sizeof(float)];
+}
+
+bool SharedChecker::is_behind_a_barrier_of_the_warp(const Cell& cell, int thread) const {
+  const int warp = thread / kWarpThreads;
+  return cell.writer / kWarpThreads == warp &&
+         cell.write_epoch_of_warp != warp_epochs_[static_cast<size_t>(warp)];
 }
 
 std::string SharedChecker::conflict(const Cell& cell, int thread, const char* what) const {
@@ -60,7 +67,8 @@ std::string SharedChecker::load(const void* address, unsigned bytes, int thread,
       return fmt::format("shared cell {} is read by thread {} before anything is written there",
                          cell - cells_.data(), thread);
     }
-    if (cell->write_epoch == epoch_ && cell->writer != thread) {
+    if (cell->write_epoch == epoch_ && cell->writer != thread &&
+        !is_behind_a_barrier_of_the_warp(*cell, thread)) {
       return conflict(*cell, thread, "read");
     }
     cell->reader = cell->read_epoch == epoch_ && cell->reader != thread ? kSeveral : thread;
@@ -77,6 +85,7 @@ std::string SharedChecker::store(const void* address, unsigned bytes, int thread
     const bool read = cell->read_epoch == epoch_ && cell->reader != thread;
     if (written || read) return conflict(*cell, thread, "written");
     cell->write_epoch = epoch_;
+    cell->write_epoch_of_warp = warp_epochs_[static_cast<size_t>(thread / kWarpThreads)];
     cell->writer = thread;
   }
   return {};

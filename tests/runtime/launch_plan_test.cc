@@ -60,7 +60,7 @@ void expect_legal(const NormSpec& spec, const Target& target) {
   const Schedule &few = t.few, &many = t.many;
   if (t.few) {
     expect_legal(spec, few, target);
-    EXPECT_TRUE(few.cluster > 1 || realigns(spec, 32)) << "a row spread over several blocks";
+    EXPECT_EQ(few.max_rows_per_block, few.min_rows_per_block());
     EXPECT_EQ(few.shared_slots, 0) << "in registers";
     EXPECT_GT(t.few.bound, 0);
   }
@@ -108,7 +108,7 @@ TEST(LaunchPlan, GivesTheLongestRowsSixteenBlocksForEveryLaunch) {
   };
   const Tuning plain = plan("hidden=262144");
   EXPECT_TRUE(is(plain.few, 256, 8, 0)) << tuning_text(plain);
-  EXPECT_EQ(plain.few.bound, 1);
+  EXPECT_EQ(plain.few.bound, 2);
   EXPECT_TRUE(is(plain.many, 512, 0, 4)) << tuning_text(plain);
   for (const char* text : {"hidden=262144,pdl=on", "hidden=262144,residual=add"}) {
     const Tuning tuning = plan(text);
@@ -123,8 +123,8 @@ TEST(LaunchPlan, GivesTheLongestRowsSixteenBlocksForEveryLaunch) {
 
 TEST(LaunchPlan, GivesFewRowsAClusterInRegistersWhereThereAreClusters) {
   // Of one block a row as a rule, and of a cluster that keeps it in shared memory.
-  const auto one = [](const Tuning& t) { return t.few && t.cluster == 1; };
-  const auto several = [](const Tuning& t) { return t.few && t.cluster > 1; };
+  const auto one = [](const Tuning& t) { return t.few.cluster > 1 && t.cluster == 1; };
+  const auto several = [](const Tuning& t) { return t.few.cluster > 1 && t.cluster > 1; };
   for (const std::string& text :
        {spec_with("", {90}, one), spec_with(",pdl=on", {90}, one), spec_with(",x=f16", {90}, one),
         spec_with(",residual=add", {90}, one), spec_with(",residual=add,pdl=on", {90}, one),
@@ -134,10 +134,25 @@ TEST(LaunchPlan, GivesFewRowsAClusterInRegistersWhereThereAreClusters) {
     const NormSpec spec = spec_of(text, Target{90});
     const Tuning::Extra few = launch_plan(spec, Target{90}).few;
     EXPECT_GE(few.register_slots * few.threads_per_row * few.cluster, leaves_of(spec));
-    EXPECT_FALSE(launch_plan(spec_of(text, Target{80}), Target{80}).few);
+    EXPECT_EQ(launch_plan(spec_of(text, Target{80}), Target{80}).few.cluster, 1);
     NormSpec realigned = spec;
     realigned.hidden -= 1;
     EXPECT_EQ(launch_plan(realigned, Target{90}).few.cluster, 1);
+  }
+}
+
+TEST(LaunchPlan, GivesFewShortRowsOneRowABlockOnEveryTarget) {
+  const auto alone = [](const Tuning& t) {
+    return t.few && t.few.cluster == 1 && t.few.max_rows_per_block == 1 && t.max_rows_per_block > 1;
+  };
+  for (int sm : {80, 90}) {
+    const Target target{sm};
+    for (const char* rest : {"", ",residual=add"}) {
+      const NormSpec spec = spec_of(spec_with(rest, target, alone), target);
+      NormSpec realigned = spec;
+      realigned.hidden -= 3;
+      EXPECT_FALSE(launch_plan(realigned, target).few);
+    }
   }
 }
 
@@ -165,6 +180,14 @@ TEST(LaunchPlan, APlanMayHaveBothExtraSchedulesAndNoneTwice) {
   const Tuning same = complete_tuning(spec, target, two, few, many);
   EXPECT_TRUE(same.few);
   EXPECT_FALSE(same.many) << "that of every launch";
+}
+
+TEST(LaunchPlan, AScheduleForFewRowsOfOneBlockARowIsCompletedAsAnyOther) {
+  const Target target{90};
+  const NormSpec spec = spec_of("hidden=8192,x=f32,residual=add", target);
+  const BlockShape few{256, 1, Trigger::kEnd, 1, WeightLoad::kLate, 1};
+  const Tuning tuning = complete_tuning(spec, target, {512, 1, Trigger::kEnd}, few);
+  EXPECT_EQ(tuning.few, (Tuning::Extra{complete_schedule(spec, target, few), 1}));
 }
 
 // Few of them have a thread a leaf, if the others do not; many have fewer threads, or registers.
@@ -210,9 +233,9 @@ TEST(LaunchPlan, GivesRealignedRowsWhatWasMeasured) {
   };
   for (const Want& want :
        {Want{"hidden=1001", 0, 0, 128, 0, 0, false}, Want{"hidden=2881", 0, 0, 384, 128, 6, false},
-        Want{"hidden=4001", 512, 4, 256, 128, 38, false},
-        Want{"hidden=5125,pdl=on", 672, 3, 256, 128, 30, false},
-        Want{"hidden=6001,x=f16", 768, 3, 256, 128, 25, false},
+        Want{"hidden=4001", 512, 8, 256, 128, 38, false},
+        Want{"hidden=5125,pdl=on", 672, 6, 256, 128, 30, false},
+        Want{"hidden=6001,x=f16", 768, 6, 256, 128, 25, false},
         Want{"hidden=7169", 0, 0, 512, 256, 3, false},
         Want{"hidden=2881,residual=add", 0, 0, 384, 128, 35, true},
         Want{"hidden=5125,residual=add", 0, 0, 672, 256, 20, true},

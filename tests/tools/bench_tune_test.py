@@ -164,15 +164,25 @@ class Tune(unittest.TestCase):
         self.expect_chosen([single, self.cluster([0.1], rows=[512])])
 
     def test_few_rows_are_those_of_so_many_blocks_a_multiprocessor_as_cost_least(self):
-        # Of four blocks each on 100 multiprocessors: up to 25, 50, 100 or 200 rows.
+        # Of four blocks each on 100 multiprocessors: up to 12, 50, 100 or 200 rows.
         rows = (1, 30, 60, 120, 2048)
         single = self.batches(256, [2.0, 2.0, 2.0, 2.0, 8.0], rows=rows)
-        for bound, us in ((1, [1.5, 2.5, 2.5, 2.5]), (2, [1.5, 1.5, 2.5, 2.5]), (4, [1.5, 1.5, 1.9, 3.0]),
-                          (8, [1.9, 2.1, 1.9, 1.0])):
+        for bound, us in ((1, [1.5, 2.5, 2.5, 2.5]), (4, [1.5, 1.5, 2.5, 2.5]), (8, [1.5, 1.5, 1.9, 3.0]),
+                          (16, [1.9, 2.1, 1.9, 1.0])):
             with self.subTest(bound=bound):
                 self.start()
                 few = f"{{128, 1, kIssue, 4, kEarly, {bound}}}"
                 self.expect_chosen([single, self.cluster(us, rows[:4])], few=few)
+
+    def test_a_block_of_one_row_may_take_few_rows_too_and_several_rows_a_block_may_not(self):
+        rows = (1, 40, 60, 2048)
+        first = self.batches(256, [2.0, 2.0, 2.0, 8.0], rows=rows)
+        single = self.batches(512, [1.5, 1.5, 4.0, 16.0], rows=rows)
+        self.start()
+        self.expect_chosen([first, single], few="{512, 1, kEnd, 1, kEarly, 1}")
+        several = {**single, "tuning": single["tuning"].replace("rows=1", "rows=2")}
+        self.start()
+        self.expect_chosen([first, several])
 
     def test_a_plan_may_have_a_schedule_for_few_rows_and_one_for_many(self):
         self.start()
@@ -190,7 +200,7 @@ class Tune(unittest.TestCase):
         rows = (1, 200, 1024, 2048)
         first = self.batches(256, [2.0, 2.0, 3.0, 6.0], rows=rows)
         many = self.batches(128, [3.0, 1.9, 4.0, 9.0], rows=rows)
-        few_text, many_text = "{128, 1, kIssue, 4, kEarly, 8}", "{128, 1, kEnd, 1, kEarly, 1, 3}"
+        few_text, many_text = "{128, 1, kIssue, 4, kEarly, 16}", "{128, 1, kEnd, 1, kEarly, 1, 3}"
         for cluster, wanted in ((self.cluster([1.5, 1.5], rows[:2]), "{}"), (self.cluster([1.5]), many_text)):
             self.start()
             self.few.write_text(f"{{512, {few_text}}},\n{NO_EXTRA}")

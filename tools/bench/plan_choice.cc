@@ -174,11 +174,16 @@ class Choice {
   }
   // The longest rows have extra schedules of their own (complete_tuning).
   bool may_have_extras() const { return spec_.leaves <= kMostLeavesOfEightBlocks; }
+  static bool may_be_for_few(const TimedPlan& plan) {
+    const BlockShape& shape = plan.shape;
+    if (plan.few) return true;
+    return shape.cluster == 1 && (shape.rows == 1 || shape.threads * shape.rows == 32);
+  }
   std::vector<PlanSet> sets_with_few(const TimedPlan& first) const {
     std::vector<PlanSet> sets;
     if (!may_have_extras()) return sets;
     for (const TimedPlan& few : spec_.plans) {
-      if (!few.few) continue;
+      if (&few == &first || !may_be_for_few(few)) continue;
       for (int blocks = 1; blocks <= kMostBlocksOfFew; blocks *= 2) {
         const PlanSet set{&first, {&few, blocks}, {}};
         if (is_worth_it(set, few)) sets.push_back(with_cost(set));

@@ -41,7 +41,8 @@ struct Candidate {
   std::vector<double> us = {};  // one a point
 
   bool is_timed_at(const Point& point, int multiprocessors) const {
-    return !few || point.rows * id.tuning.cluster <= int64_t{kMostBlocksOfFew} * multiprocessors;
+    return !few ||
+           2 * point.rows * id.tuning.cluster <= int64_t{kMostBlocksOfFew} * multiprocessors;
   }
 };
 
