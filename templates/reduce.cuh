@@ -29,34 +29,29 @@ struct Mailbox {
 template <>
 struct Mailbox<1> {};
 
-// How the lanes of a row are joined. A shuffle and its addition take some 27 cycles, and five of
-// them are half of what a short row does between its loads and its stores. Where a block has so few
-// warps that they hardly wait for each other (16 bytes for each lane of one take four cycles of the
-// multiprocessor), a thread reads the sums of several lanes, kStride apart, and joins them itself:
-// 2 to 5 % of such a row.
+// The lanes of a row that one thread reads from shared memory, kLaneStride apart (render_spec.cc
+// says when that pays); what is left is joined by shuffles.
 template <class Spec>
 struct LaneReads {
   enum : int {
     kLanes = Spec::kThreads < kWarpThreads ? Spec::kThreads : kWarpThreads,
     kWarps = Spec::kThreads < kWarpThreads ? 1 : Spec::kThreads / kWarpThreads,
-    kLeast = 8 / Spec::kLeaf > kWarps ? 8 / Spec::kLeaf : kWarps
+    kCount = kLanes / Spec::kLaneStride
   };
-  enum : bool {
-    // With several rows a block only where a row has so few lanes; and not behind a branch around
-    // the loads (RowWork), where ptxas would first compute where shared memory is.
-    kPay = Spec::kCluster == 1 && kLanes >= 4 * kLeast &&
-           (Spec::kMaxRows == 1 ? kWarps <= 2 : kLanes <= 8 && (Spec::kPdl || !Spec::kResidual))
-  };
-  enum : int { kStride = kPay ? kLeast : kLanes, kCount = kLanes / kStride };
+  static_assert(kCount == 1 || (kCount % 4 == 0 && Spec::kCluster == 1), "read four at a time");
 };
 
-// Shared memory of a block: the slots of h that a plan keeps here, a partial sum for each thread,
-// and a cluster's mail.
+// Shared memory of a block: the slots of h that a plan keeps here, a partial sum for each thread if
+// others read it, and a cluster's mail.
 template <class Spec>
 struct Scratch : Mailbox<Spec::kCluster> {
-  enum : int { kStash = Spec::kSharedSlots * Spec::kThreads * (HeldLeaf<Spec>::kWords / 4) };
+  enum : bool { kReads = LaneReads<Spec>::kWarps > 1 || LaneReads<Spec>::kCount > 1 };
+  enum : int {
+    kStash = Spec::kSharedSlots * Spec::kThreads * (HeldLeaf<Spec>::kWords / 4),
+    kPartial = kReads ? Spec::kThreads * Spec::kMaxRows : 4
+  };
   Words<4> stash[kStash > 0 ? kStash : 1];
-  float partial[Spec::kThreads * Spec::kMaxRows];
+  float partial[kPartial];
   static_assert(kStash == 0 || Spec::kMaxRows == 1, "only one long row fits a block");
 };
 
@@ -120,7 +115,7 @@ RMSJIT_DEVICE float cluster_sum(float v, Mailbox<kBlocks>& mail) {
 template <class Spec>
 RMSJIT_DEVICE float lanes_sum(float v) {
   RMSJIT_UNROLL
-  for (int mask = LaneReads<Spec>::kStride / 2; mask >= 8 / Spec::kLeaf; mask /= 2) {
+  for (int mask = Spec::kLaneStride / 2; mask >= 8 / Spec::kLeaf; mask /= 2) {
     v += shuffle_xor(v, mask);
   }
   return v;
@@ -132,14 +127,14 @@ RMSJIT_DEVICE u32 partial_of_thread() {
   using Reads = LaneReads<Spec>;
   if constexpr (Reads::kCount == 1) return thread_x();
   const u32 lane = thread_x() % Reads::kLanes;
-  return thread_x() - lane + lane % Reads::kStride * Reads::kCount + lane / Reads::kStride;
+  return thread_x() - lane + lane % Spec::kLaneStride * Reads::kCount + lane / Spec::kLaneStride;
 }
 // The warps of a row, lane by lane, from where they left their sums; then the lanes that this
 // thread reads.
 template <class Spec>
 RMSJIT_DEVICE float warps_sum(const float* row) {
   using Reads = LaneReads<Spec>;
-  const float* mine = row + thread_x() % Reads::kStride * Reads::kCount;
+  const float* mine = row + thread_x() % Spec::kLaneStride * Reads::kCount;
   float sums[Reads::kCount][Reads::kWarps];
   RMSJIT_UNROLL
   for (int warp = 0; warp < Reads::kWarps; ++warp) {
@@ -165,7 +160,7 @@ RMSJIT_DEVICE float warps_sum(const float* row) {
 template <class Spec>
 RMSJIT_DEVICE float row_sum(float v, Scratch<Spec>& scratch) {
   using Reads = LaneReads<Spec>;
-  if constexpr (Reads::kWarps > 1 || Reads::kCount > 1) {
+  if constexpr (Scratch<Spec>::kReads) {
     float* row = scratch.partial + (Spec::kMaxRows == 1 ? 0 : thread_y() * Spec::kThreads);
     shared_store(row + partial_of_thread<Spec>(), v);
     if constexpr (Reads::kWarps > 1) {

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "rmsjit/spec_text.h"
 
 namespace rmsjit {
@@ -25,10 +27,27 @@ std::string cluster_dims(const Schedule& schedule) {
   return schedule.cluster > 1 ? fmt::format(" __cluster_dims__({}, 1, 1)", schedule.cluster) : "";
 }
 
+// How far apart the lanes of a row are that one thread reads (Spec::kLaneStride): as far as the row
+// has lanes, if that is its own alone. A shuffle and its addition take some 27 cycles, and five of
+// them are half of what a short row does between its loads and its stores. Where a block has so few
+// warps that they hardly wait for each other (16 bytes for each lane of one take four cycles of the
+// multiprocessor), a thread reads the sums of several lanes and joins them itself: 2 to 5 % of such
+// a row. With several rows a block only where a row has so few lanes, and not of a fused add, which
+// lost 1 to 3 %.
+int lane_stride(const NormSpec& spec, const Schedule& schedule) {
+  const int threads = schedule.threads_per_row;
+  const int lanes = std::min(threads, 32), warps = std::max(threads / 32, 1);
+  const int least = std::max(warps, 8 / leaf_elements(spec));
+  const bool one_row = schedule.max_rows_per_block == 1;
+  const bool pays = one_row ? warps <= 2 : lanes <= 8 && !spec.has_residual();
+  return pays && schedule.cluster == 1 && lanes >= 4 * least ? least : lanes;
+}
+
 // sizeof(Scratch<Spec>), which static_asserts this number.
 int shared_bytes(const NormSpec& spec, const Schedule& schedule) {
   const int threads = schedule.threads_per_row;
-  const int partial = threads * schedule.max_rows_per_block;
+  const bool reads = threads > 32 || lane_stride(spec, schedule) < threads;
+  const int partial = reads ? threads * schedule.max_rows_per_block : 4;
   const int mail = schedule.cluster > 1 ? 128 * schedule.cluster + 16 : 0;
   const int stash = schedule.shared_slots * threads * held_leaf_words(spec) / 4;
   return 16 * (stash > 0 ? stash : 1) + 4 * partial + mail;
@@ -158,6 +177,7 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
     constant("kRegisterSlots", of.register_slots);
     constant("kSharedSlots", of.shared_slots);
     constant("kChunk", of.load_chunk);
+    constant("kLaneStride", lane_stride(spec, of));
     constant("kSharedBytes", shared_bytes(spec, of));
   };
   const auto choices = [&](const Schedule& of) {

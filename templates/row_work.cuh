@@ -28,10 +28,12 @@ struct RowWork {
     // of 256 elements: 1.51 -> 1.70 us). Not where lanes of other rows take part in the work.
     kBranches = kPacked && !kStandIn && Spec::kMaxRows > 1 && Spec::kLeaf == 8 &&
                 (Spec::kResidual || S::kSlots > 1),
-    // Addresses before the loads instead of after the sum, y's at least: 1 to 3 %. A fused add has so
-    // many that its loads would begin later, which a block of one row loses more by.
-    kSoonY = !Spec::kResidual || (Spec::kMaxRows > 1 && !Spec::kPdl),
-    kSoonAll = !Spec::kResidual && Spec::kMaxRows > 1,
+    // Addresses before the loads instead of after the sum, y's at least: 1 to 3 % of short rows. In a
+    // block of one row a fused add would load later (1 to 2 %), under PDL many rows L2-cold took up
+    // to 1.17 times as long, and a thread of 1024 has no register for it.
+    kSoonY = Spec::kMaxRows > 1 ? !(Spec::kPdl && Spec::kResidual)
+                                : !Spec::kResidual && !Spec::kPdl && Spec::kThreads <= 512,
+    kSoonAll = Spec::kMaxRows > 1 && !Spec::kResidual,
     // The other entry's loads take more registers: with four slots and the weight ptxas spills.
     kWeightEarly = Spec::kWeightEarly && (kPacked || S::kSlots < 4),
     // Where it is held, ptxas loads the weight when x has arrived. That is right while every

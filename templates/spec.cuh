@@ -19,6 +19,7 @@ struct Spec {
     kRegisterSlots = 4,
     kSharedSlots = 0,
     kChunk = 4,
+    kLaneStride = 32,
     kSharedBytes = 528,
   };
   enum : bool {
