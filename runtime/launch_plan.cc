@@ -107,7 +107,7 @@ Shapes realigned_shapes(const NormSpec& spec, const Target& target, int leaves) 
   } else if (narrow) {
     if (has_one_each && leaves > 384) {
       Shapes all{block(256), block(one_each, 15'000), block(128, 150'000)};
-      all.few.bound *= 2;
+      all.few.bound *= 2;  // of two multiprocessors
       return all;
     }
     shapes.many = block(threads_for(128, 4), 15'000);

@@ -128,8 +128,8 @@ RMSJIT_DEVICE float rsqrt_fast_of_normal(float v) {
 }
 RMSJIT_DEVICE float rsqrt_exact(float v) { return __frsqrt_rn(v); }
 
-// --- warp and block; every thread of the block calls these, a shuffle whole warps at least, from
-// the same place ---
+// --- warp and block; every thread of the block calls these, a shuffle and a warp's barrier whole
+// warps at least, from the same place ---
 RMSJIT_DEVICE float shuffle_xor(float v, int lane_mask) {
   return __shfl_xor_sync(0xffffffffu, v, lane_mask);
 }

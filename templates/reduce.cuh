@@ -51,7 +51,7 @@ struct Scratch : Mailbox<Spec::kCluster> {
     kPartial = kReads ? Spec::kThreads * Spec::kMaxRows : 4
   };
   Words<4> stash[kStash > 0 ? kStash : 1];
-  float partial[kPartial];
+  alignas(16) float partial[kPartial];  // read four at a time
   static_assert(kStash == 0 || Spec::kMaxRows == 1, "only one long row fits a block");
 };
 

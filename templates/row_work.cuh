@@ -28,9 +28,9 @@ struct RowWork {
     // of 256 elements: 1.51 -> 1.70 us). Not where lanes of other rows take part in the work.
     kBranches = kPacked && !kStandIn && Spec::kMaxRows > 1 && Spec::kLeaf == 8 &&
                 (Spec::kResidual || S::kSlots > 1),
-    // Addresses before the loads instead of after the sum, y's at least: 1 to 3 % of short rows. In a
-    // block of one row a fused add would load later (1 to 2 %), under PDL many rows L2-cold took up
-    // to 1.17 times as long, and a thread of 1024 has no register for it.
+    // Addresses before the loads instead of after the sum, y's at least: 1 to 3 % of short rows. In
+    // a block of one row a fused add would load later (1 to 2 %), under PDL many rows L2-cold took
+    // up to 1.17 times as long, and a thread of 1024 has no register for it.
     kSoonY = Spec::kMaxRows > 1 ? !(Spec::kPdl && Spec::kResidual)
                                 : !Spec::kResidual && !Spec::kPdl && Spec::kThreads <= 512,
     kSoonAll = Spec::kMaxRows > 1 && !Spec::kResidual,

@@ -119,8 +119,8 @@ RMSJIT_DEVICE float rsqrt_fast_of_normal(float v) {
   return rsqrt_exact(v < 0x1p-126f && v > -0x1p-126f ? 0.0f : v);
 }
 
-// --- warp and block; every thread of the block calls these, a shuffle whole warps at least, from
-// the same place ---
+// --- warp and block; every thread of the block calls these, a shuffle and a warp's barrier whole
+// warps at least, from the same place ---
 RMSJIT_DEVICE float shuffle_xor(float v, int lane_mask, const char* file = __builtin_FILE(),
                                 unsigned line = __builtin_LINE()) {
   return float_from_bits(emulate::on_shuffle_xor(bits_from_float(v), lane_mask, file, line));

@@ -201,7 +201,7 @@ void Machine::check_idle() {
     if (!first) continue;
     const char* what = thread.state == State::kDone        ? "has ended"
                        : thread.state == State::kAtBarrier ? "waits at barrier "
-                       : thread.state == State::kAtShuffle ? "waits at shuffle "
+                       : thread.state == State::kAtShuffle ? "waits with its warp at "
                        : thread.state == State::kAtGate    ? "waits at gate "
                                                            : "waits for the cluster at ";
     where += fmt::format("{}thread {} {}{}", where.empty() ? "" : "; ", i, what,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs thread blocks of the kernel template on the CPU, one fiber a thread, and stops at the first
-// fault: a barrier that not every thread reaches, or at two places; a shuffle without all 32
-// lanes; a shared race; a global access outside the logical rows; a broken PDL rule; mail to a
-// block of the cluster that may not run yet or has ended, or read before its gate. One launch at a
-// time in a process.
+// fault: a barrier that not every thread reaches, or at two places; a shuffle or a barrier of a
+// warp without all 32 lanes; a shared race; a global access outside the logical rows; a broken PDL
+// rule; mail to a block of the cluster that may not run yet or has ended, or read before its gate.
+// One launch at a time in a process.
 #ifndef RMSJIT_TESTS_EMULATE_EMULATOR_H_
 #define RMSJIT_TESTS_EMULATE_EMULATOR_H_
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Machine: one emulated cluster at a time (a block, if it is alone): its threads as fibers, the
-// scheduler, the barriers, the warp shuffle and the mail between blocks. Private to emulator.cc and
-// hooks.cc.
+// scheduler, the barriers, the shuffle and barrier of a warp and the mail between blocks. Private
+// to emulator.cc and hooks.cc.
 #ifndef RMSJIT_TESTS_EMULATE_MACHINE_H_
 #define RMSJIT_TESTS_EMULATE_MACHINE_H_
 

@@ -7,6 +7,7 @@
 #include "runtime/kernel_key.h"
 #include "runtime/launch_grid.h"
 #include "runtime/launch_plan.h"
+#include "runtime/usual_launch.h"
 #include "tests/gpu/gpu_fixture.h"
 #include "tests/gpu/pdl_chain.h"
 #include "tests/plan_search.h"
@@ -101,11 +102,13 @@ TEST_F(PdlTest, SchedulesForFewRowsWaitToo) {
   if (cuda->sm() < 90) GTEST_SKIP() << "no clusters";
   const Target target{cuda->sm()};
   const int multiprocessors = cuda->attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
-  const auto has = [](const Tuning& t) { return static_cast<bool>(t.few); };
+  const auto one = [](const Tuning& t) { return t.few && t.few.cluster == 1; };
+  const auto several = [](const Tuning& t) { return t.few.cluster > 1; };
   for (const std::string& text :
-       {spec_with(",pdl=on", target, has), spec_with(",pdl=on,residual=add", target, has),
-        spec_with(",pdl=on,y_placement=in_place", target, has, 8192),
-        spec_with(",pdl=on", target, has, 32768)}) {
+       {spec_with(",pdl=on", target, one), spec_with(",pdl=on,residual=add", target, one),
+        spec_with(",pdl=on", target, several), spec_with(",pdl=on,residual=add", target, several),
+        spec_with(",pdl=on,y_placement=in_place", target, several, 8192),
+        spec_with(",pdl=on", target, several, 32768)}) {
     const NormSpec spec = spec_of(text.c_str());
     const RowCounts few = few_rows(launch_plan(spec, target).few, multiprocessors);
     ASSERT_GT(few.count, 1u) << text;
@@ -131,10 +134,13 @@ TEST_F(PdlTest, IdleRowsOfABlockWaitToo) {
                            "hidden=256,pdl=on,y_placement=in_place"}) {
     const NormSpec spec = spec_of(text);
     const Target target{cuda->sm()};
-    constexpr int64_t kRows = 13;
-    ASSERT_NE(kRows % launch_plan(spec, target).max_rows_per_block, 0)
-        << "choose a number of rows that leaves some idle";
-    run(spec, {kRows, 1, 1}, 5000);
+    const int multiprocessors = cuda->attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+    const LaunchFacts facts(spec, launch_plan(spec, target), target, multiprocessors);
+    const int64_t rows = (facts.few_rows.count + 13) | 1;
+    const Schedule& taken = schedule_of(facts.tuning, choose_entry(facts, rows, /*packed=*/true));
+    ASSERT_NE(rows % taken.max_rows_per_block, 0)
+        << text << ": choose a number of rows that leaves some idle";
+    run(spec, {rows, 1, 1}, 5000);
     if (HasFatalFailure()) return;
   }
 }

@@ -42,7 +42,7 @@ TEST_F(LaunchTest, ALaunchIsOneDriverCallWithWhatTheCallerGave) {
 TEST_F(LaunchTest, FewLongRowsTakeTheEntryThatThePlanHasForThem) {
   make_runtime();
   const std::string text = spec_with(
-      "", {90}, [](const Tuning& t) { return t.few && t.few.bound == 1 && !t.many; }, 8192);
+      "", {90}, [](const Tuning& t) { return t.few && t.few.bound == 2 && !t.many; }, 8192);
   const NormSpec spec = spec_of(text);
   const Tuning tuning = launch_plan(canonical(spec, {90}), {90});
   const LoadedKernel& kernel = prepared(text);

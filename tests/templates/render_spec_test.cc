@@ -210,6 +210,41 @@ TEST(RenderSpec, ALeafHasFourElementsWhereEveryTensorIsF32) {
   }
 }
 
+TEST(RenderSpec, SaysHowFarApartTheLanesAreThatOneThreadReads) {
+  struct Case {
+    const char* rest;
+    int threads, rows, cluster, stride;
+  };
+  for (const Case& c : {Case{"", 32, 1, 1, 1},
+                        {"", 64, 1, 1, 2},
+                        {"", 96, 1, 1, 32},
+                        {"", 128, 1, 1, 32},
+                        {"", 64, 1, 2, 32},
+                        {"", 64, 2, 1, 32},
+                        {"", 32, 4, 1, 32},
+                        {"", 16, 8, 1, 16},
+                        {"", 8, 16, 1, 1},
+                        {"", 4, 32, 1, 1},
+                        {"", 2, 64, 1, 2},
+                        {"", 1, 128, 1, 1},
+                        {",residual=add", 32, 1, 1, 1},
+                        {",residual=add", 8, 16, 1, 8},
+                        {",residual=add,pdl=on", 8, 16, 1, 8},
+                        {",x=f32", 32, 1, 1, 2},
+                        {",x=f32", 64, 1, 1, 2},
+                        {",x=f32", 8, 16, 1, 2},
+                        {",x=f32", 4, 32, 1, 4}}) {
+    Tuning tuning;
+    tuning.threads_per_row = c.threads;
+    tuning.max_rows_per_block = c.rows;
+    tuning.cluster = c.cluster;
+    const NormSpec spec = parsed(std::string("hidden=64") + c.rest);
+    const std::string wanted = "kLaneStride = " + std::to_string(c.stride) + ",";
+    EXPECT_NE(code(spec, tuning).find(wanted), std::string::npos)
+        << c.rest << ": " << c.threads << " x " << c.rows << ", " << wanted;
+  }
+}
+
 // 50 MiB over what a row moves; the kernel has a policy where that is a number.
 TEST(RenderSpec, SaysOfHowManyRowsALaunchMovesNoMoreThanL2Holds) {
   const auto rows = [](const char* text, const Target& target) {

@@ -14,7 +14,7 @@ namespace rmsjit::bench {
 struct PlanCandidate {
   Tuning tuning;
   bool late = false;  // its weight, by choice
-  bool few = false;   // an extra schedule for few rows: timed where it could be taken
+  bool few = false;   // a cluster in registers, for few rows alone: timed where it could be taken
 };
 
 // Every block that the fixed sum allows and that could pay: at most 16 leaves a thread; clusters in

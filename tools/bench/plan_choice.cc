@@ -175,9 +175,7 @@ class Choice {
   // The longest rows have extra schedules of their own (complete_tuning).
   bool may_have_extras() const { return spec_.leaves <= kMostLeavesOfEightBlocks; }
   static bool may_be_for_few(const TimedPlan& plan) {
-    const BlockShape& shape = plan.shape;
-    if (plan.few) return true;
-    return shape.cluster == 1 && (shape.rows == 1 || shape.threads * shape.rows == 32);
+    return plan.few || (plan.shape.cluster == 1 && plan.shape.rows == 1);
   }
   std::vector<PlanSet> sets_with_few(const TimedPlan& first) const {
     std::vector<PlanSet> sets;

@@ -29,7 +29,7 @@ struct TimedPoints {
 
 struct TimedPlan {
   BlockShape shape;
-  bool few = false;  // an extra schedule for few rows
+  bool few = false;  // for few rows alone; another may serve them too (plan_choice.h)
   // A GPU, a point: NaN where it was not timed.
   std::vector<std::vector<double>> us;
   std::string text() const { return plan_text(shape); }
