@@ -31,8 +31,6 @@ bug slots_in_sequence reduce.cuh \
 bug lanes_in_other_order reduce.cuh \
   'for (int mask = Spec::kLaneStride / 2; mask >= 8 / Spec::kLeaf; mask /= 2)' \
   'for (int mask = 8 / Spec::kLeaf; mask < Spec::kLaneStride; mask *= 2)'
-bug lanes_lie_as_they_are reduce.cuh \
-  'lane % Spec::kLaneStride * Reads::kCount + lane / Spec::kLaneStride' 'lane'
 bug read_lanes_in_sequence reduce.cuh 'return halving_sum(lanes);' \
   'float s = 0; for (int i = 0; i < Reads::kCount; ++i) s += lanes[i]; return s;'
 bug missing_warp_barrier reduce.cuh 'warp_barrier();' ';'
