@@ -45,10 +45,10 @@ struct LaneReads {
 // others read it, and a cluster's mail.
 template <class Spec>
 struct Scratch : Mailbox<Spec::kCluster> {
-  enum : bool { kReads = LaneReads<Spec>::kWarps > 1 || LaneReads<Spec>::kCount > 1 };
+  enum : bool { kOthersRead = Spec::kLaneStride < Spec::kThreads };
   enum : int {
     kStash = Spec::kSharedSlots * Spec::kThreads * (HeldLeaf<Spec>::kWords / 4),
-    kPartial = kReads ? Spec::kThreads * Spec::kMaxRows : 4
+    kPartial = kOthersRead ? Spec::kThreads * Spec::kMaxRows : 4
   };
   Words<4> stash[kStash > 0 ? kStash : 1];
   alignas(16) float partial[kPartial];  // read four at a time
@@ -160,7 +160,7 @@ RMSJIT_DEVICE float warps_sum(const float* row) {
 template <class Spec>
 RMSJIT_DEVICE float row_sum(float v, Scratch<Spec>& scratch) {
   using Reads = LaneReads<Spec>;
-  if constexpr (Scratch<Spec>::kReads) {
+  if constexpr (Scratch<Spec>::kOthersRead) {
     float* row = scratch.partial + (Spec::kMaxRows == 1 ? 0 : thread_y() * Spec::kThreads);
     shared_store(row + partial_of_thread<Spec>(), v);
     if constexpr (Reads::kWarps > 1) {

@@ -46,8 +46,8 @@ int lane_stride(const NormSpec& spec, const Schedule& schedule) {
 // sizeof(Scratch<Spec>), which static_asserts this number.
 int shared_bytes(const NormSpec& spec, const Schedule& schedule) {
   const int threads = schedule.threads_per_row;
-  const bool reads = threads > 32 || lane_stride(spec, schedule) < threads;
-  const int partial = reads ? threads * schedule.max_rows_per_block : 4;
+  const bool others_read = lane_stride(spec, schedule) < threads;
+  const int partial = others_read ? threads * schedule.max_rows_per_block : 4;
   const int mail = schedule.cluster > 1 ? 128 * schedule.cluster + 16 : 0;
   const int stash = schedule.shared_slots * threads * held_leaf_words(spec) / 4;
   return 16 * (stash > 0 ? stash : 1) + 4 * partial + mail;

@@ -41,7 +41,7 @@ RMSJIT_DEVICE float reciprocal_rms(float sum, float eps) {
   const float m = fused_multiply_add(sum, Spec::inv_hidden(), eps);
   if constexpr (!Spec::kExactRoot) {
     // m is no less, and so neither 0 nor subnormal: one instruction instead of seven that wait for
-    // each other, 0.5 to 1 % of a short row. eps is known long before.
+    // each other, up to 1 % of a short row. eps is known long before.
     if (eps >= 0x1p-126f) return rsqrt_fast_of_normal(m);
   }
   const float root = Spec::kExactRoot ? rsqrt_exact(m) : rsqrt_fast(m);
