@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SharedChecker: a race detector for a block's shared cells of 32 bits. Between two block barriers
 // (one epoch) a cell that one thread writes may be touched by no other, but read by one of its warp
-// behind a barrier of the warp; a shuffle orders nothing.
-// It also finds cells that are read before they are written. Cells that another block sends to have
-// rules of their own: sent once, to a gate that has been made and is not yet open, and read only by
-// threads that passed the gate.
+// behind a barrier of the warp; a shuffle orders nothing. It also finds cells that are read before
+// they are written. Cells that another block sends to have rules of their own: sent once, to a gate
+// that has been made and is not yet open, and read only by threads that passed the gate.
 #ifndef RMSJIT_TESTS_EMULATE_SHARED_CHECKER_H_
 #define RMSJIT_TESTS_EMULATE_SHARED_CHECKER_H_
 

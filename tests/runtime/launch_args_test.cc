@@ -174,7 +174,7 @@ TEST(LaunchArgs, NoRowsIsSuccessWhateverElseIsThere) {
 }
 
 TEST(LaunchArgs, StridesOfAnExtentOfOneAreIgnored) {
-  const LaunchFacts facts = facts_of("hidden=128,layout=heads,residual=add,y=f32");
+  const LaunchFacts facts = first_schedule_of("hidden=128,layout=heads,residual=add,y=f32");
   rmsjit_args args = args_for(facts, 1, 1);
   args.x_token_stride = args.x_head_stride = -7;
   args.residual_token_stride = args.residual_head_stride = 1;
@@ -183,7 +183,7 @@ TEST(LaunchArgs, StridesOfAnExtentOfOneAreIgnored) {
   LaunchBlock block;
   const Status status = make_block(facts, args, block);
   ASSERT_TRUE(status.ok()) << status.message();
-  EXPECT_NE(block.entry, KernelEntry::kAny) << "ignored strides must not cost the packed entry";
+  EXPECT_EQ(block.entry, KernelEntry::kPacked) << "ignored strides must not cost the packed entry";
   const RmsNormParams& params = block.params;
   for (const TensorStrides& stride : strides_of(params)) {
     EXPECT_EQ(stride.token, 0);
@@ -204,7 +204,7 @@ TEST(LaunchArgs, HeadsAreIgnoredByTheRowsLayout) {
 
 TEST(LaunchArgs, ThePackedEntryNeedsEveryPointerAndUsedStrideAtSixteenBytes) {
   const LaunchFacts facts =
-      facts_of("hidden=128,layout=heads,residual=add,residual_placement=out_of_place");
+      first_schedule_of("hidden=128,layout=heads,residual=add,residual_placement=out_of_place");
   const auto is_packed = [&](const std::function<void(rmsjit_args&)>& change) {
     rmsjit_args args = args_for(facts, 4, 4);
     args.x_token_stride = args.residual_token_stride = 4096;
@@ -213,7 +213,7 @@ TEST(LaunchArgs, ThePackedEntryNeedsEveryPointerAndUsedStrideAtSixteenBytes) {
     LaunchBlock block;
     const Status status = make_block(facts, args, block);
     EXPECT_TRUE(status.ok()) << status.message();
-    return block.entry != KernelEntry::kAny;
+    return block.entry == KernelEntry::kPacked;
   };
   EXPECT_TRUE(is_packed([](rmsjit_args&) {}));
   const auto shift = [](auto& pointer) {
@@ -428,33 +428,34 @@ TEST(LaunchArgs, SixtyFourBitStridesAndCountsWork) {
 // The packed entries read the lower halves alone: 32 bits of a stride in bytes, and row numbers
 // that stay below 2^32 with those of a last block.
 TEST(LaunchArgs, ANumberOfMoreThanThirtyTwoBitsIsNotForThePackedEntry) {
-  const auto is_packed = [](const char* text, const std::function<void(rmsjit_args&)>& change) {
-    const LaunchFacts facts = facts_of(text);
+  const auto entry = [](const char* text, const std::function<void(rmsjit_args&)>& change) {
+    const LaunchFacts facts = first_schedule_of(text);
     rmsjit_args args = args_for(facts, 2, facts.has_heads ? 2 : 1);
     args.y = address(int64_t{1} << 55);
     change(args);
     LaunchBlock block;
     const Status status = make_block(facts, args, block);
     EXPECT_TRUE(status.ok()) << status.message();
-    return block.entry != KernelEntry::kAny;
+    return block.entry;
   };
   constexpr int64_t kLimit = int64_t{1} << 31;  // 2^32 bytes
   const char* const rows = "hidden=128";
   const char* const fused = "hidden=128,residual=add,residual_placement=out_of_place,y=f32";
   const char* const heads = "hidden=128,layout=heads";
-  EXPECT_TRUE(is_packed(rows, [](auto& a) { a.x_token_stride = kLimit - 8; }));
-  EXPECT_FALSE(is_packed(rows, [](auto& a) { a.x_token_stride = kLimit; }));
-  EXPECT_TRUE(is_packed(rows, [](auto& a) { a.y_token_stride = kLimit - 8; }));
-  EXPECT_FALSE(is_packed(rows, [](auto& a) { a.y_token_stride = kLimit; }));
-  EXPECT_TRUE(is_packed(fused, [](auto& a) { a.y_token_stride = kLimit / 2 - 8; }));
-  EXPECT_FALSE(is_packed(fused, [](auto& a) { a.y_token_stride = kLimit / 2; }));
-  EXPECT_FALSE(is_packed(fused, [](auto& a) { a.residual_token_stride = kLimit; }));
-  EXPECT_FALSE(is_packed(fused, [](auto& a) { a.residual_out_token_stride = kLimit; }));
-  EXPECT_TRUE(is_packed(heads, [](auto& a) { a.x_head_stride = kLimit - 8; }));
-  EXPECT_FALSE(is_packed(heads, [](auto& a) { a.x_head_stride = kLimit; }));
-  EXPECT_FALSE(is_packed(heads, [](auto& a) { a.y_token_stride = kLimit; }));
-  EXPECT_TRUE(is_packed(rows, [](auto& a) { a.tokens = kLimit - 1; }));
-  EXPECT_FALSE(is_packed(rows, [](auto& a) { a.tokens = kLimit; }));
+  const auto packed = KernelEntry::kPacked, any = KernelEntry::kAny;
+  EXPECT_EQ(entry(rows, [](auto& a) { a.x_token_stride = kLimit - 8; }), packed);
+  EXPECT_EQ(entry(rows, [](auto& a) { a.x_token_stride = kLimit; }), any);
+  EXPECT_EQ(entry(rows, [](auto& a) { a.y_token_stride = kLimit - 8; }), packed);
+  EXPECT_EQ(entry(rows, [](auto& a) { a.y_token_stride = kLimit; }), any);
+  EXPECT_EQ(entry(fused, [](auto& a) { a.y_token_stride = kLimit / 2 - 8; }), packed);
+  EXPECT_EQ(entry(fused, [](auto& a) { a.y_token_stride = kLimit / 2; }), any);
+  EXPECT_EQ(entry(fused, [](auto& a) { a.residual_token_stride = kLimit; }), any);
+  EXPECT_EQ(entry(fused, [](auto& a) { a.residual_out_token_stride = kLimit; }), any);
+  EXPECT_EQ(entry(heads, [](auto& a) { a.x_head_stride = kLimit - 8; }), packed);
+  EXPECT_EQ(entry(heads, [](auto& a) { a.x_head_stride = kLimit; }), any);
+  EXPECT_EQ(entry(heads, [](auto& a) { a.y_token_stride = kLimit; }), any);
+  EXPECT_EQ(entry(rows, [](auto& a) { a.tokens = kLimit - 1; }), packed);
+  EXPECT_EQ(entry(rows, [](auto& a) { a.tokens = kLimit; }), any);
 }
 
 TEST(LaunchArgs, RowsUpToTwoToThe31BlocksAreTakenAndOneMoreIsNot) {

@@ -29,6 +29,15 @@ inline LaunchFacts facts_of(const std::string& text, int multiprocessors = 132) 
   return LaunchFacts(spec, launch_plan(spec, target), target, multiprocessors);
 }
 
+// With the plan's first schedule alone: all packed rows take one entry.
+inline LaunchFacts first_schedule_of(const std::string& text) {
+  const LaunchFacts facts = facts_of(text);
+  Tuning tuning = facts.tuning;
+  tuning.few = tuning.many = {};
+  const Target target{90, false};
+  return LaunchFacts(*resolve(*parse_spec(text), target), tuning, target, facts.multiprocessors);
+}
+
 // Every tensor that the spec has, a TiB apart, dense.
 inline rmsjit_args args_for(const LaunchFacts& facts, int64_t tokens, int64_t heads = 1) {
   rmsjit_args args{};

@@ -163,7 +163,7 @@ class Tune(unittest.TestCase):
         self.start()
         self.expect_chosen([single, self.cluster([0.1], rows=[512])])
 
-    def test_few_rows_are_those_of_so_many_blocks_a_multiprocessor_as_cost_least(self):
+    def test_few_rows_are_those_of_so_many_blocks_on_two_multiprocessors_as_cost_least(self):
         # Of four blocks each on 100 multiprocessors: up to 12, 50, 100 or 200 rows.
         rows = (1, 30, 60, 120, 2048)
         single = self.batches(256, [2.0, 2.0, 2.0, 2.0, 8.0], rows=rows)
