@@ -235,9 +235,10 @@ class Tune(unittest.TestCase):
         self.expect_chosen([single, self.cluster([1.93])])
         self.start("{}")
         self.expect_chosen([single, self.cluster([1.9])], few=few)
-        # One that is in the file stays while it is three percent faster somewhere.
+        # One that is in the file stays while it is two percent faster somewhere.
         self.expect_chosen([single, self.cluster([1.93])], few=few)
-        self.expect_chosen([single, self.cluster([1.95])])
+        self.expect_chosen([single, self.cluster([1.95])], few=few)
+        self.expect_chosen([single, self.cluster([1.97])])
         # It comes for one percent, as any plan.
         self.expect_chosen([single, self.cluster([1.9])])
         self.expect_chosen([single, self.cluster([1.8])], few=few)
