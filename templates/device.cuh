@@ -37,6 +37,12 @@ RMSJIT_DEVICE u64 computed(u64 v) {
   asm volatile("" : "+l"(v));
   return v;
 }
+// The same of a cell of shared memory.
+RMSJIT_DEVICE float* computed(float* cell) {
+  u32 address = static_cast<u32>(__cvta_generic_to_shared(cell));
+  asm volatile("" : "+r"(address));
+  return static_cast<float*>(__cvta_shared_to_generic(address));
+}
 
 // --- global memory ---
 // When L2 gives up what is loaded: what createpolicy makes, of which the lower half is 0.

@@ -156,13 +156,30 @@ RMSJIT_DEVICE float warps_sum(const float* row) {
   return halving_sum(lanes);
 }
 
+// The partial sums of this thread's row in shared memory and its own among them, where others read
+// those. kHere: the addresses are computed where this is called, not next to their use.
+struct RowPartials {
+  float* row;
+  float* own;
+};
+template <class Spec, bool kHere>
+RMSJIT_DEVICE RowPartials row_partials(Scratch<Spec>& scratch) {
+  if constexpr (Scratch<Spec>::kOthersRead) {
+    float* all = scratch.partial;
+    if constexpr (kHere) all = computed(all);
+    float* row = all + (Spec::kMaxRows == 1 ? 0 : thread_y() * Spec::kThreads);
+    return {row, row + partial_of_thread<Spec>()};
+  } else {
+    return {};
+  }
+}
+
 // Joins the threads of a row; every thread of the block calls it and gets its row's sum.
 template <class Spec>
-RMSJIT_DEVICE float row_sum(float v, Scratch<Spec>& scratch) {
+RMSJIT_DEVICE float row_sum(float v, const RowPartials& partials, Scratch<Spec>& scratch) {
   using Reads = LaneReads<Spec>;
   if constexpr (Scratch<Spec>::kOthersRead) {
-    float* row = scratch.partial + (Spec::kMaxRows == 1 ? 0 : thread_y() * Spec::kThreads);
-    shared_store(row + partial_of_thread<Spec>(), v);
+    shared_store(partials.own, v);
     if constexpr (Reads::kWarps > 1) {
       block_barrier();  // every warp's partial sums are there before any warp reads them
     } else {
@@ -172,13 +189,13 @@ RMSJIT_DEVICE float row_sum(float v, Scratch<Spec>& scratch) {
     // many the first one reads alone, and another barrier costs less.
     if constexpr (Reads::kWarps > 8 && Spec::kCluster == 1) {
       if (thread_x() < kWarpThreads) {
-        v = lanes_sum<Spec>(warps_sum<Spec>(row));
-        if (thread_x() == 0) shared_store(row, v);  // nobody else has read this cell
+        v = lanes_sum<Spec>(warps_sum<Spec>(partials.row));
+        if (thread_x() == 0) shared_store(partials.row, v);  // nobody else has read this cell
       }
       block_barrier();
-      return shared_load(row);
+      return shared_load(partials.row);
     }
-    v = warps_sum<Spec>(row);
+    v = warps_sum<Spec>(partials.row);
   }
   if constexpr (Spec::kCluster > 1) v = cluster_sum<Spec::kThreads>(v, scratch);
   return lanes_sum<Spec>(v);

@@ -32,14 +32,17 @@ std::string cluster_dims(const Schedule& schedule) {
 // them are half of what a short row does between its loads and its stores. Where a block has so few
 // warps that they hardly wait for each other (16 bytes for each lane of one take four cycles of the
 // multiprocessor), a thread reads the sums of several lanes and joins them itself: 2 to 5 % of such
-// a row. With several rows a block only where a row has so few lanes, and not of a fused add, which
-// lost 1 to 3 %.
+// a row. With several rows a block only where a row has so few lanes; a fused add needs a small
+// block and an entry that branches (RowWork::kBranches), or it loses 1 to 3 %.
 int lane_stride(const NormSpec& spec, const Schedule& schedule) {
   const int threads = schedule.threads_per_row;
   const int lanes = std::min(threads, 32), warps = std::max(threads / 32, 1);
   const int least = std::max(warps, 8 / leaf_elements(spec));
-  const bool one_row = schedule.max_rows_per_block == 1;
-  const bool pays = one_row ? warps <= 2 : lanes <= 8 && !spec.has_residual();
+  const int rows = schedule.max_rows_per_block;
+  const bool branches = spec.pdl != Pdl::kOn && leaf_elements(spec) == 8;
+  const bool pays = rows == 1             ? warps <= 2
+                    : spec.has_residual() ? branches && lanes <= 16 && rows * threads <= 128
+                                          : lanes <= 8;
   return pays && schedule.cluster == 1 && lanes >= 4 * least ? least : lanes;
 }
 

@@ -51,10 +51,19 @@ RMSJIT_DEVICE void rmsnorm_rows(const RmsNormParams& p, Scratch<Spec>& scratch) 
     pdl_wait();
   }
   if constexpr (Spec::kTriggerAtWait) pdl_trigger();
-  float terms = 0.0f;
-  if (works) terms = work.read();
-  const float sum = row_sum<Spec>(terms, scratch);
-  if (works) work.write(reciprocal_rms<Spec>(sum, p.eps));
+  float sum;
+  if constexpr (Work::kBranches) {
+    // Behind the branch, the addresses would be between the terms and their sum.
+    const RowPartials partials = row_partials<Spec, true>(scratch);
+    float terms = 0.0f;
+    if (works) terms = work.read();
+    sum = row_sum<Spec>(terms, partials, scratch);
+  } else {
+    const float terms = work.read();
+    sum = row_sum<Spec>(terms, row_partials<Spec, false>(scratch), scratch);
+  }
+  const float rstd = reciprocal_rms<Spec>(sum, p);
+  if (works) work.write(rstd);
   if constexpr (Spec::kTriggerAtEnd) pdl_trigger();
 }
 

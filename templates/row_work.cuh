@@ -28,12 +28,13 @@ struct RowWork {
     // of 256 elements: 1.51 -> 1.70 us). Not where lanes of other rows take part in the work.
     kBranches = kPacked && !kStandIn && Spec::kMaxRows > 1 && Spec::kLeaf == 8 &&
                 (Spec::kResidual || S::kSlots > 1),
-    // Addresses before the loads instead of after the sum, y's at least: 1 to 3 % of short rows. In
-    // a block of one row a fused add would load later (1 to 2 %), under PDL many rows L2-cold took
-    // up to 1.17 times as long, and a thread of 1024 has no register for it.
+    // Addresses before the loads instead of after the sum, y's at least: 1 to 3 % of short rows; and
+    // all that a branch around the loads would have between them (2 to 3 %). In a block of one row a
+    // fused add would load later (1 to 2 %), under PDL many rows L2-cold took up to 1.17 times as
+    // long, and a thread of 1024 has no register for it.
     kSoonY = Spec::kMaxRows > 1 ? !(Spec::kPdl && Spec::kResidual)
                                 : !Spec::kResidual && !Spec::kPdl && Spec::kThreads <= 512,
-    kSoonAll = Spec::kMaxRows > 1 && !Spec::kResidual,
+    kSoonAll = Spec::kMaxRows > 1 && (!Spec::kResidual || kBranches),
     // The other entry's loads take more registers: with four slots and the weight ptxas spills.
     kWeightEarly = Spec::kWeightEarly && (kPacked || S::kSlots < 4),
     // Where it is held, ptxas loads the weight when x has arrived. That is right while every
@@ -75,10 +76,10 @@ struct RowWork {
     weight = leaf_at<W, kSoonAll>(p.weight, first, 0);
     if constexpr (Spec::kResidual) {
       residual =
-          leaf_at<R>(p.residual, first,
+          leaf_at<R, kSoonAll>(p.residual, first,
                      offset(whole<kPacked>(p.residual_token_stride, p.upper.residual_token_stride),
                             whole<kPacked>(p.residual_head_stride, p.upper.residual_head_stride)));
-      residual_out = leaf_at<R>(
+      residual_out = leaf_at<R, kSoonAll>(
           p.residual_out, first,
           offset(whole<kPacked>(p.residual_out_token_stride, p.upper.residual_out_token_stride),
                  whole<kPacked>(p.residual_out_head_stride, p.upper.residual_out_head_stride)));

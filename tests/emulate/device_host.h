@@ -168,6 +168,7 @@ RMSJIT_DEVICE void wait_at_gate(const u64* gate, const char* file = __builtin_FI
 
 // --- programmatic dependent launch ---
 RMSJIT_DEVICE u64 computed(u64 v) { return v; }
+RMSJIT_DEVICE float* computed(float* cell) { return cell; }
 RMSJIT_DEVICE void compute_before(const void* pointer) {
   if (pointer == nullptr) __builtin_trap();
 }

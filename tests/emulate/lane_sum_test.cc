@@ -38,8 +38,9 @@ struct SumParams {
 template <class Spec>
 void sum_body(const void* params, void* scratch) {
   const auto& p = *static_cast<const SumParams*>(params);
+  auto& cells = *static_cast<Scratch<Spec>*>(scratch);
   const u32 t = thread_y() * Spec::kThreads + thread_x();
-  p.sums[t] = row_sum<Spec>(p.of_thread[t], *static_cast<Scratch<Spec>*>(scratch));
+  p.sums[t] = row_sum<Spec>(p.of_thread[t], row_partials<Spec, false>(cells), cells);
 }
 
 // Of magnitudes so far apart that each addition rounds.

@@ -38,8 +38,8 @@ bug last_shuffle_missing reduce.cuh 'mask >= 8 / Spec::kLeaf' 'mask > 8 / Spec::
 bug missing_barrier reduce.cuh 'block_barrier();' ';'
 bug barrier_of_first_warp reduce.cuh 'block_barrier();' 'if (thread_x() < 32) block_barrier();'
 bug one_warp_tells_too_soon reduce.cuh '      block_barrier();
-      return shared_load(row);' '      return shared_load(row);'
-bug one_warp_reads_its_own reduce.cuh 'v = lanes_sum<Spec>(warps_sum<Spec>(row));' \
+      return shared_load(partials.row);' '      return shared_load(partials.row);'
+bug one_warp_reads_its_own reduce.cuh 'v = lanes_sum<Spec>(warps_sum<Spec>(partials.row));' \
   'v = lanes_sum<Spec>(v);'
 bug scratch_of_first_row reduce.cuh 'Spec::kMaxRows == 1 ? 0 : thread_y() * Spec::kThreads' '0'
 
