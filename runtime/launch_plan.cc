@@ -14,7 +14,12 @@ int next_power_of_two(int64_t n) {
   return power;
 }
 
-constexpr int kFirstWithClusters = 90;
+constexpr int kFirstWithClusters = 90, kFirstWithBulkPrefetch = 90;
+
+// Under PDL it was not measured: a weight may be loaded early there as it is.
+bool may_ask_ahead(const NormSpec& spec, const Target& target) {
+  return spec.has_weight() && spec.pdl != Pdl::kOn && target.sm >= kFirstWithBulkPrefetch;
+}
 
 // 32-bit registers of what is loaded for a leaf before the sum: a realigned leaf comes with its
 // neighbours' ends.
@@ -207,9 +212,11 @@ Schedule complete_schedule(const NormSpec& spec, const Target& target, const Blo
     keep_in_shared_memory(schedule, slots, held, input, budget,
                           shape.rows == 1 ? shared_limit(target) / (shape.threads * held * 4) : 0);
   }
-  schedule.weight_early = spec.has_weight() && shape.weight == kEarly &&
+  schedule.weight_early = spec.has_weight() && shape.weight != kLate &&
                           schedule.register_slots == slots &&
                           slots * held + schedule.load_chunk * input + slots * weight <= budget;
+  schedule.weight_ahead =
+      schedule.weight_early && shape.weight == kAhead && may_ask_ahead(spec, target);
   return schedule;
 }
 
@@ -249,6 +256,8 @@ Tuning launch_plan(const NormSpec& spec, const Target& target) {
     if (few.cluster > 1) few = {};
     if (many.cluster > 1) many = {};
   }
+  // Without that its fewer threads would not pay.
+  if (few.weight == kAhead && !may_ask_ahead(spec, target)) few = {};
   // Found by compiling them all: wide inputs do not fit the 64 registers of 1024 threads.
   if (shape.threads == 1024 && leaf_costs(spec, 1024).input > 8) shape.threads = 512;
   return complete_tuning(spec, target, shape, few, many);

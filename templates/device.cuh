@@ -79,6 +79,11 @@ RMSJIT_DEVICE u32 load_element(const u32* p) {
   asm volatile("ld.global.u32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
   return v;
 }
+// Brings so many bytes into L2, a multiple of 16, from a multiple of 16 on; one thread's call
+// (sm_90 and newer).
+RMSJIT_DEVICE void bring_into_l2(const void* p, u32 bytes) {
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(p), "r"(bytes) : "memory");
+}
 RMSJIT_DEVICE void store_words(Words<4>* p, const Words<4>& v) {
   asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(p), "r"(v.w[0]), "r"(v.w[1]),
                "r"(v.w[2]), "r"(v.w[3])

@@ -33,7 +33,7 @@ std::string cluster_dims(const Schedule& schedule) {
 // warps that they hardly wait for each other (16 bytes for each lane of one take four cycles of the
 // multiprocessor), a thread reads the sums of several lanes and joins them itself: 2 to 5 % of such
 // a row. With several rows a block only where a row has so few lanes; a fused add needs a small
-// block and an entry that branches (RowWork::kBranches), or it loses 1 to 3 %.
+// block and a packed entry that branches (RowWork::kBranches), or it loses 1 to 3 %.
 int lane_stride(const NormSpec& spec, const Schedule& schedule) {
   const int threads = schedule.threads_per_row;
   const int lanes = std::min(threads, 32), warps = std::max(threads / 32, 1);
@@ -60,7 +60,10 @@ std::string schedule_text(const Schedule& schedule) {
   return fmt::format(
       "threads={},rows={},cluster={},registers={},shared={},weight={},trigger={},chunk={}",
       schedule.threads_per_row, schedule.max_rows_per_block, schedule.cluster,
-      schedule.register_slots, schedule.shared_slots, schedule.weight_early ? "early" : "late",
+      schedule.register_slots, schedule.shared_slots,
+      schedule.weight_ahead   ? "ahead"
+      : schedule.weight_early ? "early"
+                              : "late",
       kTriggerNames[static_cast<int>(schedule.trigger)], schedule.load_chunk);
 }
 
@@ -185,6 +188,7 @@ std::string render_spec(const NormSpec& spec, const Tuning& tuning, const Target
   };
   const auto choices = [&](const Schedule& of) {
     constant("kWeightEarly", of.weight_early);
+    constant("kWeightAhead", of.weight_ahead);
     constant("kTriggerAtWait", pdl && of.trigger == Trigger::kWait);
     constant("kTriggerAtIssue", pdl && of.trigger == Trigger::kIssue);
     constant("kTriggerAtLoads", pdl && of.trigger == Trigger::kLoads);

@@ -37,6 +37,7 @@ struct Schedule {
   int shared_slots = 0;
   // Weight loaded before the sum (hides its latency), or after it (fewer registers).
   bool weight_early = true;
+  bool weight_ahead = false;  // early, and asked for at the start, into L2 (sm_90 and newer)
   Trigger trigger = Trigger::kLoads;
   // Leaves whose loads are in flight together before the first of them is used.
   int load_chunk = 4;

@@ -39,8 +39,14 @@ template <class Spec, bool kPacked>
 RMSJIT_DEVICE void rmsnorm_rows(const RmsNormParams& p, Scratch<Spec>& scratch) {
   static_assert(sizeof(Scratch<Spec>) == Spec::kSharedBytes,
                 "host and device disagree on shared memory: see render_spec.cc");
+  static_assert(!kPacked || !Spec::kResidual || Spec::kMaxRows == 1 ||
+                    LaneReads<Spec>::kCount == 1 || RowWork<Spec, kPacked>::kBranches,
+                "host and device disagree on where a fused add branches: see render_spec.cc");
   if constexpr (Spec::kCluster > 1) begin_cluster(scratch);
   using Work = RowWork<Spec, kPacked>;
+  if constexpr (Work::kWeightAhead) {
+    if (thread_x() == 0) bring_into_l2(p.weight, Spec::kHidden * int{Spec::W::kBytes});
+  }
   const Place<kPacked> at = place_of_row<Spec, kPacked>(p);
   const bool works = !Work::kBranches || at.there;
   Work work(p, scratch, at);
@@ -53,7 +59,8 @@ RMSJIT_DEVICE void rmsnorm_rows(const RmsNormParams& p, Scratch<Spec>& scratch) 
   if constexpr (Spec::kTriggerAtWait) pdl_trigger();
   float sum;
   if constexpr (Work::kBranches) {
-    // Behind the branch, the addresses would be between the terms and their sum.
+    // Behind the branch, the addresses would be between the terms and their sum. Where there is no
+    // branch, ptxas finds a better place for them than here.
     const RowPartials partials = row_partials<Spec, true>(scratch);
     float terms = 0.0f;
     if (works) terms = work.read();

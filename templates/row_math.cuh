@@ -44,9 +44,11 @@ RMSJIT_DEVICE float reciprocal_rms(float sum, const RmsNormParams& p) {
     // m is no less, and so neither 0 nor subnormal: one instruction instead of seven that wait for
     // each other, up to 1 % of a short row. eps is known long before.
     if (eps >= 0x1p-126f) return rsqrt_fast_of_normal(m);
-    // Where several rows join their lanes by shuffles alone, ptxas would compute both roots under
-    // predicates instead of branching: 1 to 4 % of a plain row of 128 and 256 elements.
-    if constexpr (Spec::kMaxRows > 1 && !Scratch<Spec>::kOthersRead) compute_before(p.y);
+    // Where several plain rows join their lanes by shuffles alone, ptxas would compute both roots
+    // under predicates instead of branching: 1 to 4 % of 128 and 256 elements.
+    if constexpr (Spec::kMaxRows > 1 && !Spec::kResidual && !Scratch<Spec>::kOthersRead) {
+      compute_before(p.y);
+    }
   }
   const float root = Spec::kExactRoot ? rsqrt_exact(m) : rsqrt_fast(m);
   return m == 0.0f ? 0.0f : root;

@@ -28,10 +28,10 @@ struct RowWork {
     // of 256 elements: 1.51 -> 1.70 us). Not where lanes of other rows take part in the work.
     kBranches = kPacked && !kStandIn && Spec::kMaxRows > 1 && Spec::kLeaf == 8 &&
                 (Spec::kResidual || S::kSlots > 1),
-    // Addresses before the loads instead of after the sum, y's at least: 1 to 3 % of short rows; and
-    // all that a branch around the loads would have between them (2 to 3 %). In a block of one row a
-    // fused add would load later (1 to 2 %), under PDL many rows L2-cold took up to 1.17 times as
-    // long, and a thread of 1024 has no register for it.
+    // Addresses before the loads instead of after the sum, y's at least: 1 to 3 % of short rows;
+    // and all that a branch around the loads would have between them (2 to 3 %). In a block of one
+    // row a fused add would load later (1 to 2 %), under PDL many rows L2-cold took up to 1.17
+    // times as long, and a thread of 1024 has no register for it.
     kSoonY = Spec::kMaxRows > 1 ? !(Spec::kPdl && Spec::kResidual)
                                 : !Spec::kResidual && !Spec::kPdl && Spec::kThreads <= 512,
     kSoonAll = Spec::kMaxRows > 1 && (!Spec::kResidual || kBranches),
@@ -40,8 +40,12 @@ struct RowWork {
     // Where it is held, ptxas loads the weight when x has arrived. That is right while every
     // multiprocessor reads the same weight at once, and under PDL; in the fused add of a cluster
     // the weight is then what a block waits for (16384 elements: 3 to 10 % from 128 rows on).
-    kWeightAtOnce = kWeightEarly && Spec::kHasWeight && Spec::kResidual && Spec::kCluster > 1 &&
-                    !Spec::kPdl
+    kWeightAtOnce =
+        kWeightEarly && Spec::kHasWeight && Spec::kResidual && Spec::kCluster > 1 && !Spec::kPdl,
+    // In few rows of several leaves a thread it is loaded when x has arrived, because what comes
+    // earlier comes in place of x (2 to 5 %), but is asked for from DRAM at the start: else L2-cold
+    // a launch takes 1.15 times as long.
+    kWeightAhead = Spec::kWeightAhead && kPacked && S::kTail == 0
   };
   template <class T>
   using Loaded = typename PickType<kRealign, Pieces<Leaf<T>>, Leaf<T>>::type;
@@ -75,10 +79,10 @@ struct RowWork {
                                   whole<kPacked>(p.y_head_stride, p.upper.y_head_stride)));
     weight = leaf_at<W, kSoonAll>(p.weight, first, 0);
     if constexpr (Spec::kResidual) {
-      residual =
-          leaf_at<R, kSoonAll>(p.residual, first,
-                     offset(whole<kPacked>(p.residual_token_stride, p.upper.residual_token_stride),
-                            whole<kPacked>(p.residual_head_stride, p.upper.residual_head_stride)));
+      residual = leaf_at<R, kSoonAll>(
+          p.residual, first,
+          offset(whole<kPacked>(p.residual_token_stride, p.upper.residual_token_stride),
+                 whole<kPacked>(p.residual_head_stride, p.upper.residual_head_stride)));
       residual_out = leaf_at<R, kSoonAll>(
           p.residual_out, first,
           offset(whole<kPacked>(p.residual_out_token_stride, p.upper.residual_out_token_stride),

@@ -34,6 +34,7 @@ struct Spec {
     kPdl = true,
     kConstantWeight = false,
     kWeightEarly = true,
+    kWeightAhead = false,
     kTriggerAtWait = true,
     kTriggerAtIssue = false,
     kTriggerAtLoads = false,

@@ -53,6 +53,13 @@ RMSJIT_DEVICE Words<4> load_words(const Words<4>* p) { return checked_load<Words
 RMSJIT_DEVICE Words<4> load_words(const Words<4>* p, L2Policy) { return load_words(p); }
 RMSJIT_DEVICE u32 load_element(const u16* p) { return checked_load<u16>(p); }
 RMSJIT_DEVICE u32 load_element(const u32* p) { return checked_load<u32>(p); }
+// What it names has to be there; nothing else can be told of it.
+RMSJIT_DEVICE void bring_into_l2(const void* p, u32 bytes) {
+  const auto* first = static_cast<const Words<4>*>(p);
+  if (bytes_past_16(p) != 0 || bytes == 0 || bytes % 16 != 0) __builtin_trap();
+  load_words(first);
+  load_words(first + bytes / 16 - 1);
+}
 RMSJIT_DEVICE void store_words(Words<4>* p, const Words<4>& v) { checked_store(p, v); }
 RMSJIT_DEVICE void store_words(Words<2>* p, const Words<2>& v) { checked_store(p, v); }
 RMSJIT_DEVICE void store_element(u16* p, u32 v) { checked_store(p, static_cast<u16>(v)); }

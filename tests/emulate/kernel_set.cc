@@ -59,7 +59,8 @@ void force_homes(const NormSpec& spec, int turn, Tuning& tuning) {
 
 // For few rows: where the row has a cluster that keeps it in shared memory, the same blocks in
 // registers, or twice as many with half of the threads; else in every other plan a cluster of two,
-// and in the others one row a block of one or two warps, if it is that short.
+// and in the others one row a block: of one or two warps, if it is that short, else its weight
+// ahead.
 void force_few(const NormSpec& spec, int turn, Tuning& tuning) {
   const bool odd = turn % 2 == 1;
   const auto trigger = static_cast<Trigger>((turn + 1) % kTriggers);
@@ -80,6 +81,9 @@ void force_few(const NormSpec& spec, int turn, Tuning& tuning) {
     if (few) tuning.few = {*few, 2};
   } else if (!odd && leaves <= 64 && !realigns(spec, 32)) {
     tuning.few = {complete_schedule(spec, kTarget, {leaves <= 32 ? 32 : 64, 1, trigger}), 1};
+  } else if (spec.has_weight() && leaves > 64 && leaves <= 512) {
+    const BlockShape several{leaves <= 256 ? 64 : 128, 1, trigger, 1, WeightLoad::kAhead};
+    tuning.few = {complete_schedule(spec, kTarget, several), 1};
   }
 }
 

@@ -99,6 +99,7 @@ TEST(LaneSum, JoinsByHalvingHoweverManyLanesAThreadReads) {
   expect_halving<SumSpec<1024, 1, 8, 32>>();
   expect_halving<SumSpec<8, 16, 8, 8>>();
   expect_halving<SumSpec<8, 16, 8, 1>>();
+  expect_halving<SumSpec<16, 8, 8, 1>>();
   expect_halving<SumSpec<4, 8, 8, 1>>();
 }
 

@@ -136,11 +136,44 @@ class Code(unittest.TestCase):
                     continue
                 code = entries["rmsnorm_packed"]
                 with self.subTest(spec=item["spec_text"]):
-                    self.assertLess(min(places(code, sass.STORE)), min(places(code, r"\bSHFL\b")))
+                    self.assertLess(min(places(code, sass.STORE)), min(places(code, r"\b(SHFL|STS)\b")))
                     # Around the loads of a row that is not there; under PDL that of compute_before alone.
                     first_load = min(places(code, sass.LOAD))
                     branches = [i for i in places(code, r"@!?P\d BRA") if i < first_load]
                     self.assertEqual(len(branches), 1)
+
+    def test_several_rows_have_all_that_the_sum_needs_before_they_load(self):
+        # rmsnorm.cuh, row_work.cuh: no look-up of where shared memory is between the loads and the sum.
+        specs = ["hidden=64,residual=add", "hidden=128,residual=add"]
+        with tempfile.TemporaryDirectory() as folder:
+            for item, entries in sass.compiled(AOT, pathlib.Path(folder), "sm_90", specs):
+                with self.subTest(spec=item["spec_text"]):
+                    code = entries["rmsnorm_packed"]
+                    self.assertGreater(len(places(code, r"\bLDS\b")), 0)
+                    self.assertLess(max(places(code, r"\bS2U?R\b")), min(places(code, sass.LOAD)))
+
+    def test_several_plain_rows_branch_around_the_slow_root(self):
+        # row_math.cuh
+        specs = ["hidden=128", "hidden=256"]
+        with tempfile.TemporaryDirectory() as folder:
+            for item, entries in sass.compiled(AOT, pathlib.Path(folder), "sm_90", specs):
+                with self.subTest(spec=item["spec_text"]):
+                    code = entries["rmsnorm_packed"]
+                    fast, slow = places(code, r"MUFU\.RSQ")
+                    between = [i for i in places(code, r"@!?P\d BRA") if fast < i < slow]
+                    self.assertGreater(len(between), 0)
+
+    def test_few_fused_rows_ask_for_the_weight_before_they_load_anything(self):
+        # row_work.cuh: kWeightAhead. The weight itself is loaded when x has arrived.
+        with tempfile.TemporaryDirectory() as folder:
+            for item, entries in sass.compiled(
+                AOT, pathlib.Path(folder), "sm_90", ["hidden=3072,residual=add"]
+            ):
+                code = entries["rmsnorm_few"]
+                asked = places(code, r"\bUBLKPF\b")
+                self.assertEqual(len(asked), 1)
+                self.assertLess(asked[0], sass.first_use_of_a_load(code))
+                self.assertEqual(places(entries["rmsnorm_packed"], r"\bUBLKPF\b"), [])
 
     @staticmethod
     def descriptors(code, pattern):

@@ -37,6 +37,7 @@ void expect_legal(const NormSpec& spec, const Schedule& t, const Target& target)
   if (t.weight_early) {
     EXPECT_EQ(t.register_slots, slots);
   }
+  EXPECT_TRUE(!t.weight_ahead || (t.weight_early && target.sm >= 90));
   if (t.shared_slots > 0) {
     EXPECT_EQ(t.max_rows_per_block, 1);
   }
@@ -188,6 +189,22 @@ TEST(LaunchPlan, AScheduleForFewRowsOfOneBlockARowIsCompletedAsAnyOther) {
   const BlockShape few{256, 1, Trigger::kEnd, 1, WeightLoad::kLate, 1};
   const Tuning tuning = complete_tuning(spec, target, {512, 1, Trigger::kEnd}, few);
   EXPECT_EQ(tuning.few, (Tuning::Extra{complete_schedule(spec, target, few), 1}));
+}
+
+TEST(LaunchPlan, AWeightIsAskedForAheadWhereItIsLoadedEarlyAndTheTargetCan) {
+  const BlockShape ahead{128, 1, Trigger::kEnd, 1, WeightLoad::kAhead};
+  const auto completed = [&](const char* text, const Target& target) {
+    return complete_schedule(spec_of(text, target), target, ahead);
+  };
+  EXPECT_TRUE(completed("hidden=3072,residual=add", Target{90}).weight_ahead);
+  EXPECT_TRUE(completed("hidden=3072,residual=add", Target{120}).weight_ahead);
+  const Schedule older = completed("hidden=3072,residual=add", Target{80});
+  EXPECT_TRUE(older.weight_early && !older.weight_ahead);
+  EXPECT_FALSE(completed("hidden=3072,residual=add,pdl=on", Target{90}).weight_ahead);
+  EXPECT_FALSE(completed("hidden=3072,residual=add,weight=none", Target{90}).weight_ahead);
+  EXPECT_FALSE(completed("hidden=32768,residual=add", Target{90}).weight_ahead) << "loaded late";
+  EXPECT_TRUE(launch_plan(spec_of("hidden=3072,residual=add", Target{90}), {90}).few.weight_ahead);
+  EXPECT_FALSE(launch_plan(spec_of("hidden=3072,residual=add", Target{80}), {80}).few);
 }
 
 // Few of them have a thread a leaf, if the others do not; many have fewer threads, or registers.

@@ -79,7 +79,7 @@ TEST(RenderSpec, GivesEachMeaningfulSpecAnotherText) {
 
 TEST(RenderSpec, GivesEachTuningAnotherText) {
   const NormSpec spec = parsed("hidden=4096,residual=add,pdl=on");
-  std::vector<Tuning> tunings(14, plain_tuning());
+  std::vector<Tuning> tunings(15, plain_tuning());
   tunings[1].threads_per_row = 256;
   tunings[2].max_rows_per_block = 2;
   tunings[3].register_slots = 2;
@@ -95,6 +95,7 @@ TEST(RenderSpec, GivesEachTuningAnotherText) {
   tunings[11].many.weight_early = !tunings[9].many.weight_early;
   tunings[12].few = tunings[9].many;
   tunings[13].few = tunings[13].many = tunings[9].many;
+  tunings[14].weight_ahead = true;
   std::map<std::string, size_t> seen;
   for (size_t i = 0; i < tunings.size(); ++i) {
     const auto [at, fresh] = seen.emplace(code(spec, tunings[i]), i);

@@ -247,6 +247,37 @@ class Tune(unittest.TestCase):
             many = self.batches(128, [3.0] * 7 + [us], rows=rows)
             self.expect_chosen([single, many, self.cluster([1.9])], few=few, many=text)
 
+    def test_a_new_schedule_is_three_percent_faster_somewhere_and_one_in_the_files_two(self):
+        single = self.batches(256, [2.0, 3.0, 4.0, 8.0])
+        few, many = "{128, 1, kIssue, 4, kEarly, 1}", "{128, 1, kEnd, 1, kEarly, 20}"
+
+        def batches(us):
+            return self.batches(128, [9.0, 9.0, 9.0, us])
+
+        # Without a plan in the file the rule for a new key hides nothing.
+        for cells, chosen in (
+            ([self.cluster([1.95])], {}), ([self.cluster([1.9])], {"few": few}),
+            ([batches(7.8)], {}), ([batches(7.6)], {"many": many}),
+        ):
+            self.start("{}")
+            self.expect_chosen([single, *cells], **chosen)
+        for us, wanted in ((7.8, many), (7.9, "{}")):
+            self.start()
+            self.many.write_text(f"{{512, {many}}},\n{NO_EXTRA}")
+            self.expect_chosen([single, batches(us)], many=wanted)
+        # One in the files stays where another comes.
+        self.start()
+        self.many.write_text(f"{{512, {many}}},\n{NO_EXTRA}")
+        self.expect_chosen([single, batches(7.8), self.cluster([1.8])], few=few, many=many)
+
+    def test_a_schedule_for_few_rows_may_bring_its_weight_into_l2_ahead(self):
+        self.start()
+        ahead = self.cluster([1.8])
+        ahead["tuning"] = "threads=128,rows=1,cluster=1,weight=ahead,trigger=end"
+        self.expect_chosen(
+            [self.batches(256, [2.0, 3.0, 4.0, 8.0]), ahead], few="{128, 1, kEnd, 1, kAhead, 1}"
+        )
+
     def test_a_plan_is_judged_where_another_gpu_has_not_timed_the_cluster_beside_it(self):
         self.start()
         # With many rows 128 threads are slow on the one; with few the other's cluster takes over.

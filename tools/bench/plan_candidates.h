@@ -14,11 +14,11 @@ namespace rmsjit::bench {
 struct PlanCandidate {
   Tuning tuning;
   bool late = false;  // its weight, by choice
-  bool few = false;   // a cluster in registers, for few rows alone: timed where it could be taken
+  bool few = false;   // for few rows alone: timed where it could be taken
 };
 
-// Every block that the fixed sum allows and that could pay: at most 16 leaves a thread; clusters in
-// registers for few rows.
+// Every block that the fixed sum allows and that could pay: at most 16 leaves a thread; for few
+// rows clusters in registers, and fused adds whose weight is brought into L2 ahead.
 std::vector<PlanCandidate> plan_candidates(const NormSpec& spec, const Target& target);
 
 }  // namespace rmsjit::bench

@@ -18,7 +18,7 @@ namespace {
 
 constexpr double kWorthANewKey = 1.01;
 constexpr double kWorthASchedule = 1.03;  // of a cell
-constexpr double kWorthKeeping = 1.02;    // likewise, where the files have it
+constexpr double kWorthKeeping = 1.02;    // likewise, of one that the files have
 constexpr double kWorthAnEntry = 1.005;   // of all
 constexpr int64_t kFewestMany = 1;        // rows a multiprocessor
 constexpr int64_t kMostLeavesOfAShortRow = 64;
@@ -103,15 +103,15 @@ class Choice {
       if (!eligible(plan)) continue;
       const PlanSet alone = with_cost({&plan});
       std::vector<PlanSet> fews, manys;
-      if (few != nullptr) fews = sets_with_few(plan, kWorthASchedule);
-      if (many != nullptr) manys = sets_with_many(plan, kWorthASchedule);
+      if (few != nullptr) fews = sets_with_few(plan, *few);
+      if (many != nullptr) manys = sets_with_many(plan, *many);
       const PlanSet best_few = cheapest(fews), best_many = cheapest(manys);
       PlanSet both = with_cost({&plan, best_few.few, best_many.many});
       if (both.is_twice()) both = alone;
       for (const PlanSet& set : {alone, best_few, best_many, both}) {
         if (set.price() < chosen_.price()) chosen_ = set;
       }
-      if (plan.text() == current) kept = like_the_files(alone, few, many);
+      if (plan.text() == current) kept = like_the_files(alone, fews, manys, few, many);
     }
     if (kept.first != nullptr && kept.cost <= kWorthANewKey * chosen_.cost) chosen_ = kept;
   }
@@ -178,14 +178,14 @@ class Choice {
   static bool may_be_for_few(const TimedPlan& plan) {
     return plan.few || (plan.shape.cluster == 1 && plan.shape.rows == 1);
   }
-  std::vector<PlanSet> sets_with_few(const TimedPlan& first, double worth) const {
+  std::vector<PlanSet> sets_with_few(const TimedPlan& first, const std::string& in_file) const {
     std::vector<PlanSet> sets;
     if (!may_have_extras()) return sets;
     for (const TimedPlan& few : spec_.plans) {
       if (&few == &first || !may_be_for_few(few)) continue;
       for (int blocks = 1; blocks <= kMostBlocksOfFew; blocks *= 2) {
         const PlanSet set{&first, {&few, blocks}, {}};
-        if (is_worth(worth, set, few)) sets.push_back(with_cost(set));
+        if (is_worth_it(set, set.few, in_file)) sets.push_back(with_cost(set));
       }
     }
     return sets;
@@ -210,7 +210,7 @@ class Choice {
     }
     return bounds;
   }
-  std::vector<PlanSet> sets_with_many(const TimedPlan& first, double worth) const {
+  std::vector<PlanSet> sets_with_many(const TimedPlan& first, const std::string& in_file) const {
     std::vector<PlanSet> sets;
     if (!may_have_extras()) return sets;
     const std::vector<Bounds> bounds = bounds_of_many();
@@ -221,39 +221,42 @@ class Choice {
       if (many.few || (spec_.leaves <= kMostLeavesOfAShortRow && late)) continue;
       for (const auto& [bound, end] : bounds) {
         const PlanSet set{&first, {}, {&many, bound, end}};
-        if (is_worth(worth, set, many)) sets.push_back(with_cost(set));
+        if (is_worth_it(set, set.many, in_file)) sets.push_back(with_cost(set));
       }
     }
     return sets;
   }
-  bool is_worth(double worth, const PlanSet& set, const TimedPlan& extra) const {
+  bool is_worth_it(const PlanSet& set, const ExtraPlan& extra, const std::string& in_file) const {
+    const double worth = extra.text() == in_file ? kWorthKeeping : kWorthASchedule;
     for (size_t g = 0; g < best_.size(); ++g) {
       for (size_t i = 0; i < best_[g].size(); ++i) {
-        if (set.taken(spec_.gpus[g], i) == &extra && set.first->us[g][i] > worth * extra.us[g][i]) {
+        if (set.taken(spec_.gpus[g], i) == extra.plan &&
+            set.first->us[g][i] > worth * extra.plan->us[g][i]) {
           return true;
         }
       }
     }
     return false;
   }
-  // The set of this first plan that is in the files, without what of it was not timed or is nowhere
-  // that much faster.
-  PlanSet like_the_files(const PlanSet& alone, const std::string* few,
+  // The set of this first plan that is in the files, without what of it was not timed or is not
+  // worth it any more beside the other.
+  PlanSet like_the_files(const PlanSet& alone, const std::vector<PlanSet>& fews,
+                         const std::vector<PlanSet>& manys, const std::string* few,
                          const std::string* many) const {
     PlanSet kept = alone;
     const auto names_one = [](const std::string* text) { return text != nullptr && *text != "{}"; };
     if (names_one(few)) {
-      for (const PlanSet& set : sets_with_few(*alone.first, kWorthKeeping)) {
+      for (const PlanSet& set : fews) {
         if (set.few.text() == *few) kept.few = set.few;
       }
     }
     if (names_one(many)) {
-      for (const PlanSet& set : sets_with_many(*alone.first, kWorthKeeping)) {
+      for (const PlanSet& set : manys) {
         if (set.many.text() == *many) kept.many = set.many;
       }
     }
     for (ExtraPlan* extra : {&kept.few, &kept.many}) {
-      if (extra->plan != nullptr && !is_worth(kWorthKeeping, kept, *extra->plan)) *extra = {};
+      if (extra->plan != nullptr && !is_worth_it(kept, *extra, extra->text())) *extra = {};
     }
     return with_cost(kept);
   }

@@ -18,14 +18,14 @@
 // from one of the row counts on, up to a later one or to all (many), and one of a row a block, or
 // of a cluster in registers, while two multiprocessors have 1, 2, 4, 8 or 16 of its blocks at most
 // (few). Of a plan there are the best of each kind, alone and together. Each has to make the set
-// 0.5 % cheaper and to be more than 3 % faster than the first somewhere. A set in the files stays
-// under the same rule as a plan, without what of it is nowhere 2 % faster any more: one that gains
-// less than 0.5 % may be put there by hand, for row counts that matter more than their share of a
-// record, and is not taken away again. Rows between two multiples of the multiprocessors (for few,
-// of half of them) have one schedule, as at a launch. For many rows of at most 64 leaves it may not
-// trigger at the wait or at the issue of the loads, or load the weight late: of many such rows the
-// H100's records held L2-cold times only, and L2-warm those cost up to 40 %
-// (tools/bench/results/NOTES.md).
+// 0.5 % cheaper and to be more than 3 % faster than the first somewhere, 2 % if the files have it.
+// A set in the files stays under the same rule as a plan, without what of it is no longer so much
+// faster: one that gains less than 0.5 % may be put there by hand, for row counts that matter more
+// than their share of a record, and is not taken away again. Rows between two multiples of the
+// multiprocessors (for few, of half of them) have one schedule, as at a launch. For many rows of at
+// most 64 leaves it may not trigger at the wait or at the issue of the loads, or load the weight
+// late: of many such rows the H100's records held L2-cold times only, and L2-warm those cost up to
+// 40 % (tools/bench/results/NOTES.md).
 #ifndef RMSJIT_BENCH_PLAN_CHOICE_H_
 #define RMSJIT_BENCH_PLAN_CHOICE_H_
 

@@ -17,9 +17,14 @@ std::string plan_text(const BlockShape& shape) {
                 static_cast<int>(Trigger::kLoads) == 2 && static_cast<int>(Trigger::kEnd) == 3);
   std::string text = fmt::format("{{{}, {}, {}", shape.threads, shape.rows,
                                  kTriggers[static_cast<int>(shape.trigger)]);
-  const bool late = shape.weight == WeightLoad::kLate;
-  if (shape.cluster > 1 || late || shape.bound > 0) text += fmt::format(", {}", shape.cluster);
-  if (late || shape.bound > 0) text += late ? ", kLate" : ", kEarly";
+  constexpr const char* kWeights[] = {"kEarly", "kLate", "kAhead"};
+  static_assert(static_cast<int>(WeightLoad::kEarly) == 0 &&
+                static_cast<int>(WeightLoad::kLate) == 1 &&
+                static_cast<int>(WeightLoad::kAhead) == 2);
+  const bool early = shape.weight == WeightLoad::kEarly;
+  if (shape.cluster > 1 || !early || shape.bound > 0) text += fmt::format(", {}", shape.cluster);
+  if (!early || shape.bound > 0)
+    text += fmt::format(", {}", kWeights[static_cast<int>(shape.weight)]);
   if (shape.bound > 0) text += fmt::format(", {}", shape.bound);
   if (shape.end > 0) text += fmt::format(", {}", shape.end);
   return text + '}';

@@ -31,6 +31,7 @@ BlockShape read_shape(const nlohmann::ordered_json& cell) {
   if (trigger == std::end(kTriggerNames)) throw CudaError("no trigger of that name: " + text);
   shape.trigger = static_cast<Trigger>(trigger - kTriggerNames);
   if (cell.value("late", false)) shape.weight = WeightLoad::kLate;
+  if (text.find("weight=ahead") != std::string::npos) shape.weight = WeightLoad::kAhead;
   return shape;
 }
 
