@@ -137,10 +137,13 @@ Tuning forced_plan(const NormSpec& spec, int turn, int kind) {
 
 std::vector<KernelPlan> kernel_set() {
   // First, so that every share has it: which leaves a cluster's blocks join shows in the last bits
-  // of the sum alone, which only wide inputs and outputs bring to light.
+  // of the sum alone, which only wide inputs and outputs bring to light. And few kernels ask for
+  // the weight ahead.
   const NormSpec wide = canonical(*parse_spec("hidden=4096,x=f32,root=exact"), kTarget);
   const BlockShape eight_blocks{64, 1, Trigger::kEnd, 8};
-  std::vector<KernelPlan> kernels = {{0, wide, complete_tuning(wide, kTarget, eight_blocks), true}};
+  const BlockShape ahead{128, 1, Trigger::kEnd, 1, WeightLoad::kAhead, 1};
+  std::vector<KernelPlan> kernels = {
+      {0, wide, complete_tuning(wide, kTarget, eight_blocks, ahead), true}};
   int spec_index = 1;
   for (const NormSpec& spec : covering_specs(kTarget)) {
     std::vector<Tuning> tunings = {launch_plan(spec, kTarget)};

@@ -43,6 +43,10 @@ bug one_warp_reads_its_own reduce.cuh 'v = lanes_sum<Spec>(warps_sum<Spec>(parti
   'v = lanes_sum<Spec>(v);'
 bug scratch_of_first_row reduce.cuh 'Spec::kMaxRows == 1 ? 0 : thread_y() * Spec::kThreads' '0'
 
+# --- what is asked for ahead ---
+bug asks_past_the_weight rmsnorm.cuh 'Spec::kHidden * int{Spec::W::kBytes}' \
+  '(Spec::kHidden + 16) * int{Spec::W::kBytes}'
+
 # --- which element, which row ---
 bug last_pack_skipped row_map.cuh 'leaf_index<Spec>(slot) < S::kFullLeaves);' 'leaf_index<Spec>(slot) < S::kFullLeaves - 1);'
 bug tail_skipped row_io.cuh 'if (there && is_tail<Spec>(slot)) {' 'if (false) {'
