@@ -16,8 +16,8 @@ namespace rmsjit {
 // Requires a canonical spec.
 Tuning launch_plan(const NormSpec& spec, const Target& target);
 
-// Before the sum, where registers allow it, or after it; kAhead: early, and asked for at the start,
-// into L2 (without PDL, sm_90 and newer).
+// Before the sum, where registers allow it, or after it; kAhead, for few rows: early, and asked for
+// at the start, into L2 (without PDL, sm_90 and newer).
 enum class WeightLoad { kEarly, kLate, kAhead };
 
 // What of a schedule is measured: the block, the blocks of a row where one is not enough, and for

@@ -163,8 +163,8 @@ class Code(unittest.TestCase):
                     between = [i for i in places(code, r"@!?P\d BRA") if fast < i < slow]
                     self.assertGreater(len(between), 0)
 
-    def test_few_fused_rows_ask_for_the_weight_before_they_load_anything(self):
-        # row_work.cuh: kWeightAhead. The weight itself is loaded when x has arrived.
+    def test_few_fused_rows_ask_for_the_weight_while_x_is_on_its_way_and_load_it_then(self):
+        # row_work.cuh: kWeightAhead
         with tempfile.TemporaryDirectory() as folder:
             for item, entries in sass.compiled(
                 AOT, pathlib.Path(folder), "sm_90", ["hidden=3072,residual=add"]
@@ -172,7 +172,9 @@ class Code(unittest.TestCase):
                 code = entries["rmsnorm_few"]
                 asked = places(code, r"\bUBLKPF\b")
                 self.assertEqual(len(asked), 1)
-                self.assertLess(asked[0], sass.first_use_of_a_load(code))
+                arrived = sass.first_use_of_a_load(code)
+                self.assertLess(asked[0], arrived)
+                self.assertGreater(max(places(code, sass.LOAD)), arrived)
                 self.assertEqual(places(entries["rmsnorm_packed"], r"\bUBLKPF\b"), [])
 
     @staticmethod
