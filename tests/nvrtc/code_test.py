@@ -108,21 +108,17 @@ class Code(unittest.TestCase):
     def test_the_weight_is_loaded_with_x_where_a_block_would_wait_for_it(self):
         # Neither behind the arrival of x, nor into its registers: row_work.cuh, rmsnorm.cuh.
         specs = ["hidden=4096", "hidden=16384,residual=add", "hidden=131072,residual=add"]
-        with tempfile.TemporaryDirectory() as folder:
-            for item, entries in sass.compiled(AOT, pathlib.Path(folder), "sm_90", specs):
-                with self.subTest(spec=item["spec_text"]):
-                    code = entries["rmsnorm_packed"]
-                    self.assertLess(max(places(code, sass.LOAD)), sass.first_use_of_a_load(code))
+        for spec, code in self.packed_of(specs):
+            with self.subTest(spec=spec):
+                self.assertLess(max(places(code, sass.LOAD)), sass.first_use_of_a_load(code))
 
     def test_an_h_of_32_registers_leaves_room_for_four_blocks_under_pdl(self):
         specs = [f"hidden=8192,x={x},residual=add,add_round=unrounded,pdl=on" for x in ("bf16", "f16")]
-        with tempfile.TemporaryDirectory() as folder:
-            for item, entries in sass.compiled(AOT, pathlib.Path(folder), "sm_90", specs):
-                with self.subTest(spec=item["spec_text"]):
-                    code = entries["rmsnorm_packed"]
-                    self.expect_right(item["spec_text"], code)
-                    registers = 1 + max(int(n) for n in re.findall(r"\bR(\d+)\b", " ".join(code)))
-                    self.assertLessEqual(registers, 64, "of 256 threads, four times")
+        for spec, code in self.packed_of(specs):
+            with self.subTest(spec=spec):
+                self.expect_right(spec, code)
+                registers = 1 + max(int(n) for n in re.findall(r"\bR(\d+)\b", " ".join(code)))
+                self.assertLessEqual(registers, 64, "of 256 threads, four times")
 
     def test_short_rows_know_their_number_without_blockdim_and_store_the_sum_before_it_is_needed(self):
         # row_map.cuh: blockDim is on a line of its own; row_work.cuh: kStandIn.
@@ -145,23 +141,19 @@ class Code(unittest.TestCase):
     def test_several_rows_have_all_that_the_sum_needs_before_they_load(self):
         # rmsnorm.cuh, row_work.cuh: no look-up of where shared memory is between the loads and the sum.
         specs = ["hidden=64,residual=add", "hidden=128,residual=add"]
-        with tempfile.TemporaryDirectory() as folder:
-            for item, entries in sass.compiled(AOT, pathlib.Path(folder), "sm_90", specs):
-                with self.subTest(spec=item["spec_text"]):
-                    code = entries["rmsnorm_packed"]
-                    self.assertGreater(len(places(code, r"\bLDS\b")), 0)
-                    self.assertLess(max(places(code, r"\bS2U?R\b")), min(places(code, sass.LOAD)))
+        for spec, code in self.packed_of(specs):
+            with self.subTest(spec=spec):
+                self.assertGreater(len(places(code, r"\bLDS\b")), 0)
+                self.assertLess(max(places(code, r"\bS2U?R\b")), min(places(code, sass.LOAD)))
 
     def test_several_plain_rows_branch_around_the_slow_root(self):
         # row_math.cuh
         specs = ["hidden=128", "hidden=256"]
-        with tempfile.TemporaryDirectory() as folder:
-            for item, entries in sass.compiled(AOT, pathlib.Path(folder), "sm_90", specs):
-                with self.subTest(spec=item["spec_text"]):
-                    code = entries["rmsnorm_packed"]
-                    fast, slow = places(code, r"MUFU\.RSQ")
-                    between = [i for i in places(code, r"@!?P\d BRA") if fast < i < slow]
-                    self.assertGreater(len(between), 0)
+        for spec, code in self.packed_of(specs):
+            with self.subTest(spec=spec):
+                fast, slow = places(code, r"MUFU\.RSQ")
+                between = [i for i in places(code, r"@!?P\d BRA") if fast < i < slow]
+                self.assertGreater(len(between), 0)
 
     def test_few_fused_rows_ask_for_the_weight_while_x_is_on_its_way_and_load_it_then(self):
         # row_work.cuh: kWeightAhead
@@ -176,6 +168,13 @@ class Code(unittest.TestCase):
                 self.assertLess(asked[0], arrived)
                 self.assertGreater(max(places(code, sass.LOAD)), arrived)
                 self.assertEqual(places(entries["rmsnorm_packed"], r"\bUBLKPF\b"), [])
+
+    @staticmethod
+    def packed_of(specs):
+        """Of each spec, on sm_90, its text and the code of the packed entry."""
+        with tempfile.TemporaryDirectory() as folder:
+            for item, entries in sass.compiled(AOT, pathlib.Path(folder), "sm_90", specs):
+                yield item["spec_text"], entries["rmsnorm_packed"]
 
     @staticmethod
     def descriptors(code, pattern):

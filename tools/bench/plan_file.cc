@@ -23,8 +23,9 @@ std::string plan_text(const BlockShape& shape) {
                 static_cast<int>(WeightLoad::kAhead) == 2);
   const bool early = shape.weight == WeightLoad::kEarly;
   if (shape.cluster > 1 || !early || shape.bound > 0) text += fmt::format(", {}", shape.cluster);
-  if (!early || shape.bound > 0)
+  if (!early || shape.bound > 0) {
     text += fmt::format(", {}", kWeights[static_cast<int>(shape.weight)]);
+  }
   if (shape.bound > 0) text += fmt::format(", {}", shape.bound);
   if (shape.end > 0) text += fmt::format(", {}", shape.end);
   return text + '}';
