@@ -29,12 +29,18 @@ struct RowWork {
     kBranches = kPacked && !kStandIn && Spec::kMaxRows > 1 && Spec::kLeaf == 8 &&
                 (Spec::kResidual || S::kSlots > 1),
     // Addresses before the loads instead of after the sum, y's at least: 1 to 3 % of short rows;
-    // and all that a branch around the loads would have between them (2 to 3 %). In a block of one
-    // row a fused add would load later (1 to 2 %), under PDL many rows L2-cold took up to 1.17
+    // and all that a branch around the loads would have between them (2 to 3 %), but in blocks of
+    // more than four warps, which many rows have: there a fused add would take 1 to 4 % more. In a
+    // block of one row it would load later (1 to 2 %), under PDL many rows L2-cold took up to 1.17
     // times as long, and a thread of 1024 has no register for it.
     kSoonY = Spec::kMaxRows > 1 ? !(Spec::kPdl && Spec::kResidual)
                                 : !Spec::kResidual && !Spec::kPdl && Spec::kThreads <= 512,
-    kSoonAll = Spec::kMaxRows > 1 && (!Spec::kResidual || kBranches),
+    kSoonAll = Spec::kMaxRows > 1 &&
+               (!Spec::kResidual || (kBranches && Spec::kThreads * Spec::kMaxRows <= 128)),
+    // x and the residual of many short rows, which nobody reads twice: 1 to 4 % of launches of 4 to
+    // 50 MB L2-cold, and less than 0.2 % of others. With fewer rows a block, and of plain rows
+    // beyond 8 MB, it costs as much.
+    kPastL1 = kBranches && Spec::kResidual && Spec::kMaxRows >= 8,
     // The other entry's loads take more registers: with four slots and the weight ptxas spills.
     kWeightEarly = Spec::kWeightEarly && (kPacked || S::kSlots < 4),
     // Where it is held, ptxas loads the weight when x has arrived. That is right while every
@@ -121,14 +127,19 @@ struct RowWork {
     for (int slot = 0; slot < S::kSlots; ++slot) load_weight(slot, early_weight[slot]);
   }
 
-  RMSJIT_DEVICE void load_inputs(int slot, Loaded<X>& x_in, Loaded<R>& r_in) const {
+  template <class... Hint>
+  RMSJIT_DEVICE void load_with(int slot, Loaded<X>& x_in, Loaded<R>& r_in, Hint... hint) const {
     const bool reads = kStandIn || there;
+    load_slot<Spec, kPacked>(x_in, x, slot, reads, hint...);
+    if constexpr (Spec::kResidual) load_slot<Spec, kPacked>(r_in, residual, slot, reads, hint...);
+  }
+  RMSJIT_DEVICE void load_inputs(int slot, Loaded<X>& x_in, Loaded<R>& r_in) const {
     if constexpr (Spec::kInputPolicy) {
-      load_slot<Spec, kPacked>(x_in, x, slot, reads, l2);
-      if constexpr (Spec::kResidual) load_slot<Spec, kPacked>(r_in, residual, slot, reads, l2);
+      load_with(slot, x_in, r_in, l2);
+    } else if constexpr (kPastL1) {
+      load_with(slot, x_in, r_in, PastL1{});
     } else {
-      load_slot<Spec, kPacked>(x_in, x, slot, reads);
-      if constexpr (Spec::kResidual) load_slot<Spec, kPacked>(r_in, residual, slot, reads);
+      load_with(slot, x_in, r_in);
     }
   }
 
