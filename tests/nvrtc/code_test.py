@@ -169,6 +169,18 @@ class Code(unittest.TestCase):
                 self.assertGreater(max(places(code, sass.LOAD)), arrived)
                 self.assertEqual(places(entries["rmsnorm_packed"], r"\bUBLKPF\b"), [])
 
+    def test_many_short_fused_rows_pass_l1_by_but_for_the_weight(self):
+        # row_work.cuh: kPastL1
+        with tempfile.TemporaryDirectory() as folder:
+            for item, entries in sass.compiled(
+                AOT, pathlib.Path(folder), "sm_90", ["hidden=256,residual=add"]
+            ):
+                for entry, past in (("rmsnorm_many", 2), ("rmsnorm_packed", 0)):
+                    with self.subTest(entry=entry):
+                        loads = [entries[entry][i] for i in places(entries[entry], sass.LOAD)]
+                        self.assertEqual(len(loads), 3)
+                        self.assertEqual(len(places(loads, r"\.NA\.")), past)
+
     @staticmethod
     def packed_of(specs):
         """Of each spec, on sm_90, its text and the code of the packed entry."""
