@@ -62,7 +62,10 @@ BlockShape find_shape(std::span<const PlanRow> plans, const NormSpec& spec, int 
     const int fewest = leaf_elements(spec) == 4 && leaves > 1 ? 2 : 1;
     const int threads =
         std::max(next_power_of_two(leaves) * shape.threads / row->most_leaves, fewest);
-    shape.rows = shape.rows * shape.threads / threads;
+    const auto scaled = [&](int rows) { return rows * shape.threads / threads; };
+    shape.rows = scaled(shape.rows);
+    shape.bound = scaled(shape.bound);  // as many blocks
+    shape.end = scaled(shape.end);
     shape.threads = threads;
   }
   return shape;

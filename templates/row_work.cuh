@@ -29,18 +29,19 @@ struct RowWork {
     kBranches = kPacked && !kStandIn && Spec::kMaxRows > 1 && Spec::kLeaf == 8 &&
                 (Spec::kResidual || S::kSlots > 1),
     // Addresses before the loads instead of after the sum, y's at least: 1 to 3 % of short rows;
-    // and all that a branch around the loads would have between them (2 to 3 %), but in blocks of
-    // more than four warps, which many rows have: there a fused add would take 1 to 4 % more. In a
-    // block of one row it would load later (1 to 2 %), under PDL many rows L2-cold took up to 1.17
-    // times as long, and a thread of 1024 has no register for it.
+    // and all that a branch around the loads would have between them (2 to 3 %), but of a fused add
+    // in a block of more than four warps: 1 to 3 % more. In a block of one row it would load later
+    // (1 to 2 %), under PDL many rows L2-cold took up to 1.17 times as long, and a thread of 1024
+    // has no register for it.
     kSoonY = Spec::kMaxRows > 1 ? !(Spec::kPdl && Spec::kResidual)
                                 : !Spec::kResidual && !Spec::kPdl && Spec::kThreads <= 512,
     kSoonAll = Spec::kMaxRows > 1 &&
                (!Spec::kResidual || (kBranches && Spec::kThreads * Spec::kMaxRows <= 128)),
-    // x and the residual of many short rows, which nobody reads twice: 1 to 4 % of launches of 4 to
-    // 50 MB L2-cold, and less than 0.2 % of others. With fewer rows a block, and of plain rows
-    // beyond 8 MB, it costs as much.
-    kPastL1 = kBranches && Spec::kResidual && Spec::kMaxRows >= 8,
+    // x and the residual in blocks of eight rows and more: 1 to 4 % L2-cold where such a launch
+    // moves 4 to 50 MB. With fewer rows a block, and of plain rows beyond 8 MB, it costs as much;
+    // of f32 a leaf is two loads of each sector.
+    kPastL1 = kBranches && Spec::kResidual && Spec::kMaxRows >= 8 && !Spec::kInputPolicy &&
+              int{X::kBytes} == 2 && int{R::kBytes} == 2,
     // The other entry's loads take more registers: with four slots and the weight ptxas spills.
     kWeightEarly = Spec::kWeightEarly && (kPacked || S::kSlots < 4),
     // Where it is held, ptxas loads the weight when x has arrived. That is right while every

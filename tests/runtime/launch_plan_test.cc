@@ -3,6 +3,7 @@
 // where a thousand sizes cost nothing), and what a target can run.
 #include "runtime/launch_plan.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "rmsjit/spec_text.h"
@@ -167,6 +168,26 @@ TEST(LaunchPlan, GivesManyShortRowsAScheduleOfTheirOwnWhereItPays) {
     realigned.hidden -= 3;
     EXPECT_FALSE(launch_plan(realigned, target).many);
   }
+}
+
+TEST(LaunchPlan, GivesShorterRowsTheirScheduleForManyFromAsManyBlocks) {
+  const Target target{90};
+  int with_many = 0;
+  for (const char* rest : {"", ",residual=add", ",pdl=on", ",residual=add,pdl=on"}) {
+    const Tuning longest = launch_plan(spec_of(fmt::format("hidden=64{}", rest), target), target);
+    if (!longest.many) continue;
+    ++with_many;
+    for (const int hidden : {8, 16, 32}) {
+      const NormSpec spec = spec_of(fmt::format("hidden={}{}", hidden, rest), target);
+      const Tuning::Extra many = launch_plan(spec, target).many;
+      ASSERT_TRUE(many) << spec_text(spec);
+      EXPECT_GT(many.max_rows_per_block, longest.many.max_rows_per_block);
+      EXPECT_EQ(many.bound * longest.many.max_rows_per_block,
+                longest.many.bound * many.max_rows_per_block)
+          << spec_text(spec);
+    }
+  }
+  EXPECT_GT(with_many, 0);
 }
 
 TEST(LaunchPlan, APlanMayHaveBothExtraSchedulesAndNoneTwice) {
