@@ -155,19 +155,20 @@ class Code(unittest.TestCase):
                 between = [i for i in places(code, r"@!?P\d BRA") if fast < i < slow]
                 self.assertGreater(len(between), 0)
 
-    def test_few_fused_rows_ask_for_the_weight_while_x_is_on_its_way_and_load_it_then(self):
+    def test_few_rows_ask_for_the_weight_while_x_is_on_its_way_and_load_it_then(self):
         # row_work.cuh: kWeightAhead
         with tempfile.TemporaryDirectory() as folder:
             for item, entries in sass.compiled(
-                AOT, pathlib.Path(folder), "sm_90", ["hidden=3072,residual=add"]
+                AOT, pathlib.Path(folder), "sm_90", ["hidden=3072", "hidden=3072,residual=add"]
             ):
-                code = entries["rmsnorm_few"]
-                asked = places(code, r"\bUBLKPF\b")
-                self.assertEqual(len(asked), 1)
-                arrived = sass.first_use_of_a_load(code)
-                self.assertLess(asked[0], arrived)
-                self.assertGreater(max(places(code, sass.LOAD)), arrived)
-                self.assertEqual(places(entries["rmsnorm_packed"], r"\bUBLKPF\b"), [])
+                with self.subTest(spec=item["spec_text"]):
+                    code = entries["rmsnorm_few"]
+                    asked = places(code, r"\bUBLKPF\b")
+                    self.assertEqual(len(asked), 1)
+                    arrived = sass.first_use_of_a_load(code)
+                    self.assertLess(asked[0], arrived)
+                    self.assertGreater(max(places(code, sass.LOAD)), arrived)
+                    self.assertEqual(places(entries["rmsnorm_packed"], r"\bUBLKPF\b"), [])
 
     def test_eight_short_fused_rows_a_block_pass_l1_by_but_for_the_weight(self):
         # row_work.cuh: kPastL1. That it is of fused adds alone no plain plan tells: none has both

@@ -80,14 +80,12 @@ std::vector<PlanCandidate> plan_candidates(const NormSpec& spec, const Target& t
     }
   }
   if (target.sm < 90) return out;
-  // For few fused adds fewer threads, with several leaves each; 64 were mostly 5 to 10 % slower.
-  if (spec.has_residual()) {
-    for (const BlockShape& shape : shapes) {
-      if (shape.threads < 128 || shape.rows != 1 || shape.cluster != 1) continue;
-      const Tuning ahead = plan_of(shape, Trigger::kEnd, WeightLoad::kAhead);
-      if (ahead.weight_ahead && ahead.register_slots > 1) {
-        out.push_back({.tuning = ahead, .few = true});
-      }
+  // For few rows fewer threads, with several leaves each; 64 were mostly 5 to 10 % slower.
+  for (const BlockShape& shape : shapes) {
+    if (shape.threads < 128 || shape.rows != 1 || shape.cluster != 1) continue;
+    const Tuning ahead = plan_of(shape, Trigger::kEnd, WeightLoad::kAhead);
+    if (ahead.weight_ahead && ahead.register_slots > 1) {
+      out.push_back({.tuning = ahead, .few = true});
     }
   }
   for (BlockShape shape : shapes_for_few(leaves)) {
