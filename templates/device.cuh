@@ -69,16 +69,6 @@ RMSJIT_DEVICE Words<4> load_words(const Words<4>* p, L2Policy l2) {
                : "memory");
   return v;
 }
-// Without a line of L1.
-struct PastL1 {};
-RMSJIT_DEVICE Words<4> load_words(const Words<4>* p, PastL1) {
-  Words<4> v;
-  asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
-               : "l"(p)
-               : "memory");
-  return v;
-}
 RMSJIT_DEVICE u32 load_element(const u16* p) {
   u16 v;
   asm volatile("ld.global.u16 %0, [%1];" : "=h"(v) : "l"(p) : "memory");

@@ -110,15 +110,15 @@ using HeldLeaf =
                              typename Spec::X>::type>;
 
 // Loads the first kCount elements of the leaf at `at`; the rest are +0. kPacked: `at` is a multiple
-// of 16 bytes, so that a whole leaf is one or two 16-byte accesses. hint: nothing, an L2Policy or
-// PastL1 for those.
-template <bool kPacked, int kCount, class T, int kN, class... Hint>
-RMSJIT_DEVICE void load_leaf(Leaf<T, kN>& leaf, const typename T::Storage* at, Hint... hint) {
+// of 16 bytes, so that a whole leaf is one or two 16-byte accesses. l2: nothing, or an L2Policy for
+// those.
+template <bool kPacked, int kCount, class T, int kN, class... L2>
+RMSJIT_DEVICE void load_leaf(Leaf<T, kN>& leaf, const typename T::Storage* at, L2... l2) {
   if constexpr (kPacked && kCount == kN) {
     RMSJIT_UNROLL
     for (int i = 0; i < leaf.kWords; i += 4) {
       const auto* piece = reinterpret_cast<const Words<4>*>(at + i * 4 / T::kBytes);
-      leaf.set_quad(i, load_words(piece, hint...));
+      leaf.set_quad(i, load_words(piece, l2...));
     }
   } else {
     enum : int { kEach = 4 / T::kBytes };  // elements a word

@@ -53,13 +53,13 @@ struct Pieces {
   }
 
   // Of the leaf at `at`, which has a whole leaf before and after it: up to 15 bytes of each.
-  template <class... Hint>
-  RMSJIT_DEVICE void load_around(const typename T::Storage* at, Hint... hint) {
+  template <class... L2>
+  RMSJIT_DEVICE void load_around(const typename T::Storage* at, L2... l2) {
     const u32 past = bytes_past_16(at);
     const auto* piece = reinterpret_cast<const Words<4>*>(at - past / T::kBytes);
     RMSJIT_UNROLL
-    for (int i = 0; i < L::kWords; i += 4) load_piece(i, piece + i / 4, hint...);
-    if (past != 0) load_piece(L::kWords, piece + L::kWords / 4, hint...);
+    for (int i = 0; i < L::kWords; i += 4) load_piece(i, piece + i / 4, l2...);
+    if (past != 0) load_piece(L::kWords, piece + L::kWords / 4, l2...);
   }
 
   template <int kCount>
@@ -85,9 +85,9 @@ struct Pieces {
   }
 
  private:
-  template <class... Hint>
-  RMSJIT_DEVICE void load_piece(int i, const Words<4>* piece, Hint... hint) {
-    const Words<4> v = load_words(piece, hint...);
+  template <class... L2>
+  RMSJIT_DEVICE void load_piece(int i, const Words<4>* piece, L2... l2) {
+    const Words<4> v = load_words(piece, l2...);
     RMSJIT_UNROLL
     for (int j = 0; j < 4; ++j) word[i + j] = v.w[j];
   }

@@ -19,13 +19,13 @@ RMSJIT_DEVICE void store_realigned(const L& leaf, const Words<4>& before,
 
 // Loads a slot's leaf; row is at the leaf of slot 0. What the row does not have is +0, and all of a
 // row that is not there.
-template <class Spec, bool kPacked, class T, class... Hint>
+template <class Spec, bool kPacked, class T, class... L2>
 RMSJIT_DEVICE void load_slot(Leaf<T, Spec::kLeaf>& leaf, const typename T::Storage* row, int slot,
-                             bool there, Hint... hint) {
+                             bool there, L2... l2) {
   using S = Shape<Spec>;
   if (!S::kEven || !there) leaf.clear();
   if (there && is_whole<Spec>(slot)) {
-    load_leaf<kPacked, Spec::kLeaf>(leaf, row + slot_offset<Spec>(slot), hint...);
+    load_leaf<kPacked, Spec::kLeaf>(leaf, row + slot_offset<Spec>(slot), l2...);
   } else if constexpr (S::kTail != 0) {
     if (there && is_tail<Spec>(slot)) {
       load_leaf<kPacked, S::kTail>(leaf, row + slot_offset<Spec>(slot));
@@ -34,15 +34,15 @@ RMSJIT_DEVICE void load_slot(Leaf<T, Spec::kLeaf>& leaf, const typename T::Stora
 }
 
 // The same in two steps for rows that are realigned: the loads, and what makes them a leaf.
-template <class Spec, bool kPacked, class L, class... Hint>
+template <class Spec, bool kPacked, class L, class... L2>
 RMSJIT_DEVICE void load_slot(Pieces<L>& pieces, const typename L::Type::Storage* row, int slot,
-                             bool there, Hint... hint) {
+                             bool there, L2... l2) {
   using S = Shape<Spec>;
   const typename L::Type::Storage* at = row + slot_offset<Spec>(slot);
   pieces.clear();
   if (!there) return;
   if (is_inner<Spec>(slot)) {
-    pieces.load_around(at, hint...);
+    pieces.load_around(at, l2...);
   } else if (is_whole<Spec>(slot)) {
     pieces.template load_elements<Spec::kLeaf>(at);
   } else if constexpr (S::kTail != 0) {

@@ -37,11 +37,6 @@ struct RowWork {
                                 : !Spec::kResidual && !Spec::kPdl && Spec::kThreads <= 512,
     kSoonAll = Spec::kMaxRows > 1 &&
                (!Spec::kResidual || (kBranches && Spec::kThreads * Spec::kMaxRows <= 128)),
-    // x and the residual in blocks of eight rows and more: 1 to 4 % L2-cold where such a launch
-    // moves 4 to 50 MB. With fewer rows a block, and of plain rows beyond 8 MB, it costs as much;
-    // of f32 a leaf is two loads of each sector.
-    kPastL1 = kBranches && Spec::kResidual && Spec::kMaxRows >= 8 && !Spec::kInputPolicy &&
-              int{X::kBytes} == 2 && int{R::kBytes} == 2,
     // The other entry's loads take more registers: with four slots and the weight ptxas spills.
     kWeightEarly = Spec::kWeightEarly && (kPacked || S::kSlots < 4),
     // Where it is held, ptxas loads the weight when x has arrived. That is right while every
@@ -128,19 +123,14 @@ struct RowWork {
     for (int slot = 0; slot < S::kSlots; ++slot) load_weight(slot, early_weight[slot]);
   }
 
-  template <class... Hint>
-  RMSJIT_DEVICE void load_with(int slot, Loaded<X>& x_in, Loaded<R>& r_in, Hint... hint) const {
-    const bool reads = kStandIn || there;
-    load_slot<Spec, kPacked>(x_in, x, slot, reads, hint...);
-    if constexpr (Spec::kResidual) load_slot<Spec, kPacked>(r_in, residual, slot, reads, hint...);
-  }
   RMSJIT_DEVICE void load_inputs(int slot, Loaded<X>& x_in, Loaded<R>& r_in) const {
+    const bool reads = kStandIn || there;
     if constexpr (Spec::kInputPolicy) {
-      load_with(slot, x_in, r_in, l2);
-    } else if constexpr (kPastL1) {
-      load_with(slot, x_in, r_in, PastL1{});
+      load_slot<Spec, kPacked>(x_in, x, slot, reads, l2);
+      if constexpr (Spec::kResidual) load_slot<Spec, kPacked>(r_in, residual, slot, reads, l2);
     } else {
-      load_with(slot, x_in, r_in);
+      load_slot<Spec, kPacked>(x_in, x, slot, reads);
+      if constexpr (Spec::kResidual) load_slot<Spec, kPacked>(r_in, residual, slot, reads);
     }
   }
 

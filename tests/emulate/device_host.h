@@ -51,8 +51,6 @@ struct L2Policy {};
 RMSJIT_DEVICE L2Policy l2_policy(u32) { return {}; }
 RMSJIT_DEVICE Words<4> load_words(const Words<4>* p) { return checked_load<Words<4>>(p); }
 RMSJIT_DEVICE Words<4> load_words(const Words<4>* p, L2Policy) { return load_words(p); }
-struct PastL1 {};
-RMSJIT_DEVICE Words<4> load_words(const Words<4>* p, PastL1) { return load_words(p); }
 RMSJIT_DEVICE u32 load_element(const u16* p) { return checked_load<u16>(p); }
 RMSJIT_DEVICE u32 load_element(const u32* p) { return checked_load<u32>(p); }
 // What it names has to be there; nothing else can be told of it.

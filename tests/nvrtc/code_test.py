@@ -170,30 +170,6 @@ class Code(unittest.TestCase):
                     self.assertGreater(max(places(code, sass.LOAD)), arrived)
                     self.assertEqual(places(entries["rmsnorm_packed"], r"\bUBLKPF\b"), [])
 
-    def test_eight_short_fused_rows_a_block_pass_l1_by_but_for_the_weight(self):
-        # row_work.cuh: kPastL1. That it is of fused adds alone no plain plan tells: none has both
-        # eight rows a block and a branch around the loads.
-        past_l1 = {
-            ("hidden=128,residual=add", "rmsnorm_packed"): 2,
-            ("hidden=256,residual=add", "rmsnorm_packed"): 0,  # four rows a block
-            ("hidden=256,residual=add", "rmsnorm_many"): 2,
-            ("hidden=128,x=f32,y=bf16,residual=add,residual_dtype=f32", "rmsnorm_packed"): 0,
-            ("hidden=128,residual=add,pdl=on", "rmsnorm_packed"): 0,
-            ("hidden=128", "rmsnorm_packed"): 0,
-        }
-        with tempfile.TemporaryDirectory() as folder:
-            specs = sorted({spec for spec, _ in past_l1})
-            built = sass.compiled(AOT, pathlib.Path(folder), "sm_90", specs)
-            for spec, (_, entries) in zip(specs, built, strict=True):
-                for entry, code in entries.items():
-                    if (spec, entry) not in past_l1:
-                        continue
-                    with self.subTest(spec=spec, entry=entry):
-                        loads = [code[i] for i in places(code, sass.LOAD)]
-                        # The weight comes last.
-                        past = list(range(past_l1[spec, entry]))
-                        self.assertEqual(places(loads, r"\.NA\."), past)
-
     def test_a_fused_add_has_its_addresses_before_it_loads_in_blocks_of_four_warps_alone(self):
         # row_work.cuh: kSoonAll. Where they are between the loads they are fetched there.
         with tempfile.TemporaryDirectory() as folder:
