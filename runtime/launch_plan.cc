@@ -64,7 +64,8 @@ BlockShape find_shape(std::span<const PlanRow> plans, const NormSpec& spec, int 
         std::max(next_power_of_two(leaves) * shape.threads / row->most_leaves, fewest);
     const auto scaled = [&](int rows) { return rows * shape.threads / threads; };
     shape.rows = scaled(shape.rows);
-    shape.bound = scaled(shape.bound);  // as many blocks
+    // Those for many rows count rows, of which as many blocks are more.
+    shape.bound = scaled(shape.bound);
     shape.end = scaled(shape.end);
     shape.threads = threads;
   }

@@ -30,9 +30,9 @@ struct RowWork {
                 (Spec::kResidual || S::kSlots > 1),
     // Addresses before the loads instead of after the sum, y's at least: 1 to 3 % of short rows;
     // and all that a branch around the loads would have between them (2 to 3 %), but of a fused add
-    // in a block of more than four warps: 1 to 3 % more. In a block of one row it would load later
-    // (1 to 2 %), under PDL many rows L2-cold took up to 1.17 times as long, and a thread of 1024
-    // has no register for it.
+    // in a block of more than four warps: up to 3 % more of large batches L2-cold (4 % less
+    // L2-warm). In a block of one row it would load later (1 to 2 %), under PDL many rows L2-cold
+    // took up to 1.17 times as long, and a thread of 1024 has no register for it.
     kSoonY = Spec::kMaxRows > 1 ? !(Spec::kPdl && Spec::kResidual)
                                 : !Spec::kResidual && !Spec::kPdl && Spec::kThreads <= 512,
     kSoonAll = Spec::kMaxRows > 1 &&
