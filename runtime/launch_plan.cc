@@ -64,7 +64,8 @@ BlockShape find_shape(std::span<const PlanRow> plans, const NormSpec& spec, int 
         std::max(next_power_of_two(leaves) * shape.threads / row->most_leaves, fewest);
     const auto scaled = [&](int rows) { return rows * shape.threads / threads; };
     shape.rows = scaled(shape.rows);
-    // Those for many rows count rows, of which as many blocks are more.
+    // What a schedule for many rows counts are rows: as many blocks as where it was measured. None
+    // for few rows, which counts blocks, is taken by shorter rows than its own.
     shape.bound = scaled(shape.bound);
     shape.end = scaled(shape.end);
     shape.threads = threads;
